@@ -1,0 +1,1 @@
+"""Turns a sweep file into trials, publishes them, and watches them end."""

@@ -1,0 +1,36 @@
+"""The errors a caller can act on. Every message states the rule, the value, the place and the remedy."""
+
+
+class RecsweepError(Exception):
+    """Root of all expected errors; the command line prints its one line and exits with code 2."""
+
+
+class SpecError(RecsweepError):
+    """A sweep file, option or setting breaks a rule: correct it and run again."""
+
+
+class DatasetError(RecsweepError):
+    """A data set cannot be had or read: supply it, repair it or name another."""
+
+
+class StoreError(RecsweepError):
+    """The database cannot be reached or holds something else than expected."""
+
+
+class ServiceError(RecsweepError):
+    """An embedded service, the broker or the artifact store cannot be started or reached."""
+
+
+class TrialError(RecsweepError):
+    """A trial cannot go on.
+
+    `reason` is one of `shared.store.FAILURE_REASONS`: the short word stored beside the message.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["TrialError"], tuple[str, str]]:
+        # Celery pickles exceptions between a task process and its parent.
+        return type(self), (self.reason, str(self))

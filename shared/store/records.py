@@ -1,0 +1,123 @@
+"""Frozen records that cross the border between the database and everybody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.architecture import TrialConfig
+from shared.protocol import Protocol
+
+TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+LeaseState = Literal["held", "cancelled", "superseded"]
+FailureReason = Literal[
+    "out_of_memory",
+    "timeout",
+    "not_finite_loss",
+    "lost_worker",
+    "cancelled",
+    "disk_full",
+    "dataset",
+    "artifact",
+    "error",
+]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One stored sweep."""
+
+    sweep_id: int
+    name: str
+    dataset_id: int
+    dataset_name: str
+    is_synthetic: bool
+    protocol: Protocol
+    code_version: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One stored trial as progress and plan need it; `epoch` and `val_rmse` are those of now."""
+
+    trial_id: int
+    sweep_id: int
+    label: str
+    config: TrialConfig
+    status: TrialStatus
+    attempt: int
+    attempts_allowed: int
+    worker: str | None
+    epoch: int | None
+    val_rmse: float | None
+    error_reason: FailureReason | None
+    error_message: str | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run one attempt of a trial, and all that is needed to run it."""
+
+    trial_id: int
+    attempt: int
+    sweep_id: int
+    label: str
+    config: TrialConfig
+    protocol: Protocol
+    dataset_name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One finished epoch. `loss` and `val_loss` are the Keras losses; `val_rmse` that of the served prediction."""
+
+    epoch: int
+    loss: float
+    val_loss: float
+    val_rmse: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class RankedItems:
+    """Lists of items, one row an entry, ordered by user_index then rank (from 1).
+
+    user_index, rank, item_index: (n_rows,) int32      score: (n_rows,) float32, unclipped
+    rating: (n_rows,) float32, only for rating predictions
+    """
+
+    user_index: npt.NDArray[np.int32]
+    rank: npt.NDArray[np.int32]
+    item_index: npt.NDArray[np.int32]
+    score: npt.NDArray[np.float32]
+    rating: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResult:
+    """All that a succeeded trial leaves in the database, written in one transaction.
+
+    `metrics` are those of the validation split by name (`rmse`, `ndcg@20`, …). A baseline has no epochs,
+    `best_epoch`, `val_loss` or `model_url`.
+    """
+
+    n_parameters: int
+    best_epoch: int | None
+    val_loss: float | None
+    val_rmse: float
+    metrics: Mapping[str, float]
+    epochs: tuple[EpochRecord, ...]
+    recommendations: RankedItems
+    rating_predictions: RankedItems
+    model_url: str | None
+    log_url: str
+    train_seconds: float
+    peak_memory_bytes: int

@@ -1,0 +1,1 @@
+"""Trains, evaluates and saves one trial per task."""
