@@ -107,7 +107,7 @@ class TrialConfig:
         return canonical_hash(self.canonical)
 
 
-def canonical_hash(value: Any) -> str:
+def canonical_hash(value: object) -> str:
     """First 16 hex digits of the SHA-256 of the JSON with sorted keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

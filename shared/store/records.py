@@ -77,7 +77,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One finished epoch. `loss` and `val_loss` are the Keras losses; `val_rmse` that of the served prediction."""
+    """One finished epoch: the two Keras losses, and the RMSE of the served prediction on validation."""
 
     epoch: int
     loss: float

@@ -1,0 +1,1 @@
+"""The compiled epoch: batches, optimizers on rows, evaluation."""
