@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     state_dir: Path = PROJECT_ROOT / ".recsweep"
     log_level: str = "INFO"
+    trial_soft_limit_seconds: int = 6 * 3600
+    trial_hard_limit_seconds: int = 6 * 3600 + 600
+    visibility_timeout_seconds: int = 7 * 3600
 
     @cached_property
     def artifacts(self) -> str:

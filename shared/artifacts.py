@@ -1,0 +1,93 @@
+"""Files by URL (file:///…, s3://…): models, logs, checkpoints and prepared data sets.
+
+A file appears under its name whole or not at all: a local file is written beside its name and renamed,
+an object store publishes an object when its upload is complete.
+"""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import fsspec
+
+from shared.errors import TrialError
+
+
+def write_artifact(url: str, content: bytes) -> None:
+    """Write or replace the file at `url`; raises TrialError "disk_full" or "artifact"."""
+    try:
+        local = local_path(url)
+        if local is None:
+            _filesystem(url).pipe_file(url, content)
+        else:
+            _replace_file(local, content)
+    except OSError as error:
+        raise _translate(error, url) from error
+
+
+def read_artifact(url: str) -> bytes:
+    """Content of the file at `url`; raises FileNotFoundError when there is none, else TrialError."""
+    try:
+        local = local_path(url)
+        return bytes(_filesystem(url).cat_file(url)) if local is None else local.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _translate(error, url) from error
+
+
+def artifact_exists(url: str) -> bool:
+    """Whether a whole file lies at `url`."""
+    local = local_path(url)
+    return bool(_filesystem(url).exists(url)) if local is None else local.exists()
+
+
+def delete_artifact(url: str) -> None:
+    """Remove the file at `url`; nothing happens when there is none."""
+    local = local_path(url)
+    if local is not None:
+        local.unlink(missing_ok=True)
+    elif artifact_exists(url):
+        _filesystem(url).rm_file(url)
+
+
+def cached_artifact(url: str, cache_dir: Path) -> bytes:
+    """Content of a file that never changes under its name, kept in `cache_dir` after the first read."""
+    if local_path(url) is not None:
+        return read_artifact(url)
+    copy = cache_dir / url.rsplit("/", 1)[-1]
+    if not copy.exists():
+        _replace_file(copy, read_artifact(url))
+    return copy.read_bytes()
+
+
+def local_path(url: str) -> Path | None:
+    """The path behind a file:// URL, None for any other scheme."""
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _filesystem(url: str) -> Any:  # noqa: ANN401  fsspec ships no types.
+    return fsspec.filesystem(urlsplit(url).scheme)
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _translate(error: OSError, url: str) -> TrialError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TrialError("disk_full", f"no space left to write {url}: free some and run the sweep again")
+    return TrialError("artifact", f"cannot read or write {url}: {error.strerror or error}")

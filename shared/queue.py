@@ -1,0 +1,132 @@
+"""The Celery app and all queue policy.
+
+Redis delivers at least once: a message comes back after a lost worker or a passed visibility timeout.
+Exactly-once is made by the claim of a trial in Postgres; the message only says "look at this row".
+"""
+
+import base64
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from celery import Celery
+from celery.signals import worker_init
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from shared.errors import ServiceError, SpecError
+from shared.settings import Settings, load_settings
+
+TASK_NAME = "train_architecture"
+QUEUE_NAME = "recsweep"
+SOFT_SHUTDOWN_SECONDS = 8.0
+BROKER_TIMEOUT_SECONDS = 10.0
+
+app = Celery("recsweep", include=["worker.tasks"])
+
+
+def queue_policy(settings: Settings | None = None) -> dict[str, Any]:
+    """Celery's configuration, read when it is first needed.
+
+    Raises SpecError unless soft limit < hard limit < visibility timeout: otherwise a message would be
+    delivered again while its first delivery still runs.
+    """
+    settings = settings or load_settings()
+    soft, hard = settings.trial_soft_limit_seconds, settings.trial_hard_limit_seconds
+    visibility = settings.visibility_timeout_seconds
+    if not soft < hard < visibility:
+        raise SpecError(
+            "TRIAL_SOFT_LIMIT_SECONDS < TRIAL_HARD_LIMIT_SECONDS < VISIBILITY_TIMEOUT_SECONDS must hold; "
+            f"got {soft}, {hard}, {visibility}: correct the environment"
+        )
+    return {
+        "broker_url": settings.broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": visibility,
+            "health_check_interval": 10,
+            "socket_keepalive": True,
+            "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+            "retry_on_timeout": True,
+        },
+        "task_default_queue": QUEUE_NAME,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        # A task is acknowledged when it ends, and a worker takes no more than it can run.
+        "task_acks_late": True,
+        "worker_prefetch_multiplier": 1,
+        # The lease brings back a trial whose process died; the message must not do so without a bound.
+        "task_reject_on_worker_lost": False,
+        "task_track_started": True,
+        "task_soft_time_limit": soft,
+        "task_time_limit": hard,
+        # TensorFlow must not be forked: every task process is a fresh interpreter.
+        "worker_pool": "prefork",
+        "worker_pool_start_method": "spawn",
+        "worker_proc_alive_timeout": 60.0,
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_SECONDS,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Flower shows nothing without both.
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+    }
+
+
+app.add_defaults(queue_policy)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _refuse_tensorflow_in_parent(**_: object) -> None:
+    if "tensorflow" in sys.modules:
+        raise RuntimeError("the worker's parent process must not import TensorFlow")
+
+
+def publish_trials(broker_url: str, trials: Iterable[tuple[int, str]]) -> None:
+    """Send one message for each (trial_id, label), in the order given; raises ServiceError."""
+    app.conf.broker_url = broker_url
+    try:
+        with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+            for trial_id, label in trials:
+                app.send_task(TASK_NAME, args=(trial_id, label), producer=producer)
+    except (OperationalError, RedisError, OSError) as error:
+        raise ServiceError(
+            f"cannot publish to the broker: {error}; is Redis running? See `make status`"
+        ) from error
+
+
+def published_trials(broker_url: str) -> set[int]:
+    """Ids of the trials whose message is in Redis, waiting or delivered but not acknowledged."""
+    try:
+        with _redis(broker_url) as client:
+            messages: list[bytes] = client.lrange(QUEUE_NAME, 0, -1)
+            unacknowledged = [json.loads(entry)[0] for entry in client.hvals("unacked")]
+    except RedisError as error:
+        raise ServiceError(f"cannot read the broker's queue: {error}") from error
+    waiting = [json.loads(message) for message in messages]
+    return {_trial_id(message) for message in [*waiting, *unacknowledged]}
+
+
+def queue_length(broker_url: str) -> int:
+    """Messages that wait for a worker."""
+    try:
+        with _redis(broker_url) as client:
+            return int(client.llen(QUEUE_NAME))
+    except RedisError as error:
+        raise ServiceError(f"cannot read the broker's queue: {error}") from error
+
+
+def _redis(broker_url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        broker_url, socket_connect_timeout=BROKER_TIMEOUT_SECONDS, socket_timeout=BROKER_TIMEOUT_SECONDS
+    )
+
+
+def _trial_id(message: dict[str, Any]) -> int:
+    body = base64.b64decode(message["body"])
+    return int(json.loads(body)[0][0])

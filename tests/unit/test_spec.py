@@ -1,0 +1,116 @@
+"""Sweep files: what is accepted, and the one line that says what is wrong where."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scheduler.expand import expand, expected_cost
+from scheduler.spec import find_sweep_file, read_spec
+from shared.errors import SpecError
+
+_GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'
+
+
+def _read(tmp_path: Path, text: str):
+    path = tmp_path / "sweep.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_spec(path)
+
+
+def test_reference_sweep_has_the_sixteen_labels_of_the_log_then_two_baselines():
+    labels = [trial.label for trial in expand(read_spec(find_sweep_file("reference")))]
+    sixteen = [
+        f"{merge}_{size}_{layers}"
+        for merge in ("concatenate", "multiply", "average", "dot")
+        for size in (50, 100)
+        for layers in ("64_32_1", "32_16_1")
+    ]
+    assert labels == [*sixteen, "baseline_item_popularity", "baseline_user_item_bias"]
+
+
+def test_expand_drops_duplicate_architectures(tmp_path):
+    spec = _read(tmp_path, _GRID.replace("[8]", "[8, 8]"))
+    assert [trial.label for trial in expand(spec) if trial.architecture] == ["dot_8_4_1"]
+
+
+def test_several_grids_form_a_union(tmp_path):
+    text = _GRID.replace("[grid]", "[[grid]]") + _GRID.replace("[grid]", "[[grid]]").replace("[8]", "[8, 9]")
+    labels = [trial.label for trial in expand(_read(tmp_path, text)) if trial.architecture]
+    assert labels == ["dot_8_4_1", "dot_9_4_1"]
+
+
+def test_training_axis_overrides_the_training_table_and_is_named_in_the_label(tmp_path):
+    spec = _read(tmp_path, _GRID + "random_seed = [0, 7]\n[training]\nbatch_size = 64\n")
+    trials = [trial for trial in expand(spec) if trial.architecture]
+    assert [trial.label for trial in trials] == ["dot_8_4_1_batch64", "dot_8_4_1_batch64_seed7"]
+    assert all(trial.training.batch_size == 64 for trial in trials)
+
+
+def test_protocol_change_changes_the_protocol_hash_and_a_grid_change_does_not(tmp_path):
+    first = _read(tmp_path, _GRID)
+    grown = _read(tmp_path, _GRID.replace("[8]", "[8, 16]"))
+    other_split = _read(tmp_path, _GRID + "[protocol]\nsplit_seed = 1\n")
+    assert first.protocol.protocol_hash == grown.protocol.protocol_hash
+    assert first.protocol.protocol_hash != other_split.protocol.protocol_hash
+
+
+def test_most_expensive_trials_are_those_that_train_longest():
+    by_cost = sorted(expand(read_spec(find_sweep_file("reference"))), key=expected_cost, reverse=True)
+    assert by_cost[0].label == "dot_100_64_32_1"
+    assert {trial.baseline for trial in by_cost[-2:]} == {"item_popularity", "user_item_bias"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "rule"),
+    [
+        ("surprise = 1\n" + _GRID, "surprise", "unknown key; known are name, grid, training, protocol"),
+        (_GRID + "dropout = [0.1]\n", "grid.dropout", "unknown key"),
+        (_GRID + "[training]\nmomentum = 1\n", "training.momentum", "unknown key"),
+        (_GRID + "[protocol]\ntest = 1\n", "protocol.test", "unknown key"),
+        (_GRID.replace('["dot"]', '["add"]'), "grid.merge[0]", "got 'add'"),
+        (_GRID.replace("[8]", "[8, -2]"), "grid.embedding_size[1]", "got -2"),
+        (_GRID.replace("[8]", '["8"]'), "grid.embedding_size[0]", "valid integer"),
+        (_GRID.replace("[8]", "[true]"), "grid.embedding_size[0]", "valid integer"),
+        (_GRID.replace("[8]", "[]"), "grid.embedding_size", "at least one value"),
+        (_GRID.replace("[8]", "8"), "grid.embedding_size", "must be a list"),
+        (_GRID.replace("[4, 1]", "[4, 2]"), "grid.dense_layers[0]", "last dense layer must be 1"),
+        (_GRID.replace("[[4, 1]]", "[[]]"), "grid.dense_layers[0]", "last dense layer must be 1"),
+        (_GRID.replace("[[4, 1]]", "[[0, 1]]"), "grid.dense_layers[0][0]", "got 0"),
+        (_GRID + "learning_rate = [0.1, -1]\n", "grid.learning_rate[1]", "greater than 0"),
+        (_GRID + '[training]\npatience = "two"\n', "training.patience", "valid integer"),
+        (_GRID + "[protocol]\nk = 0\n", "protocol.k", "greater than or equal to 1"),
+        (_GRID.replace('merge = ["dot"]\n', ""), "grid.merge", "missing"),
+        ("name = 'x'\n", "grid", "missing"),
+        ("grid = []\n", "grid", "missing or empty"),
+        ("name = ''\n" + _GRID, "name", "non-empty"),
+        ("grid = [1]\n", "grid[0]", "must be a table"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place_and_rule(tmp_path, text, place, rule):
+    with pytest.raises(SpecError, match=re.escape(f"sweep.toml: {place}: ")) as caught:
+        _read(tmp_path, text)
+    assert rule in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_invalid_toml_names_file_and_line(tmp_path):
+    with pytest.raises(SpecError, match=r"sweep\.toml: not valid TOML: .*line 2"):
+        _read(tmp_path, "name = 'x'\n[grid\n")
+
+
+def test_a_grid_too_large_to_run_is_refused_before_it_is_expanded(tmp_path):
+    huge = ", ".join(str(n) for n in range(1, 201))
+    text = _GRID.replace("[8]", f"[{huge}]") + f"random_seed = [{huge}]\n"
+    with pytest.raises(SpecError, match="at most 10000 trials; got 40000"):
+        _read(tmp_path, text)
+
+
+def test_unknown_sweep_name_lists_the_known_ones():
+    with pytest.raises(SpecError, match="reference, smoke"):
+        find_sweep_file("referense")
+
+
+def test_missing_sweep_file_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"absent\.toml: no such sweep file"):
+        read_spec(find_sweep_file(str(tmp_path / "absent.toml")))
