@@ -1,0 +1,100 @@
+"""Real services for tests: one Postgres and one Redis a session, a fresh database for every test."""
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+import sqlalchemy
+
+from shared.services.postgres import PostgresServer, running_postgres
+from shared.services.redis import RedisServer, running_redis
+
+_TEMPLATE = "recsweep_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def services_folder() -> Iterator[Path]:
+    """A folder that also the account of Postgres may enter when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="recsweep-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(services_folder: Path) -> Iterator[PostgresServer]:
+    with running_postgres(services_folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(services_folder: Path) -> Iterator[RedisServer]:
+    with running_redis(services_folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: PostgresServer) -> str:
+    """Name of a database with the current schema; clone it, do not connect to it."""
+    from shared.database import create_engine, upgrade_schema  # noqa: PLC0415  (unit tests do not need it)
+
+    _execute(postgres_server, f"create database {_TEMPLATE}")
+    engine = create_engine(_url_of(postgres_server, _TEMPLATE))
+    upgrade_schema(engine)
+    engine.dispose()
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: PostgresServer, template_database: str) -> Iterator[str]:
+    """URL of a database of this test's own, with the current schema and no rows."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres_server, f"create database {name} template {template_database} strategy file_copy")
+    yield _url_of(postgres_server, name)
+    _execute(postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """URL of a database of this test's own without any schema."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres_server, f"create database {name}")
+    yield _url_of(postgres_server, name)
+    _execute(postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sqlalchemy.Engine]:
+    from shared.database import create_engine  # noqa: PLC0415  (unit tests do not need it)
+
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def broker_url(redis_server: RedisServer) -> str:
+    """URL of a Redis that holds nothing when the test begins."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+def _url_of(server: PostgresServer, database: str) -> str:
+    return server.url.rpartition("/")[0] + f"/{database}"
+
+
+def _execute(server: PostgresServer, statement: str) -> None:
+    """Run one statement as the owner role, outside a transaction, in the maintenance database."""
+    dsn = _url_of(server, "postgres").replace("+psycopg2", "")
+    with contextlib.closing(psycopg2.connect(dsn)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
