@@ -1,0 +1,77 @@
+# The only door a person needs. `make help` lists the targets; longer work is in Python.
+# Options are variables: make sweep SWEEP=smoke WORKERS=2. Python reads them from the environment.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# The environment always has a USER, the one who is logged in: only the one on the command line is meant.
+ifeq ($(origin USER),command line)
+RECSWEEP_USER := $(USER)
+export RECSWEEP_USER
+endif
+
+RECSWEEP := .venv/bin/python -m scheduler
+SETUP := .venv/.runtime-installed
+SETUP_DEV := .venv/.development-installed
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+$(SETUP): requirements.lock
+	@shared/services/venv.sh $< $@
+
+$(SETUP_DEV): requirements-dev.lock
+	@shared/services/venv.sh $< $@ && touch $(SETUP)
+
+.PHONY: setup
+setup: $(SETUP) ## build .venv (every other target does so when needed)
+
+.PHONY: sweep
+sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m FRESH=1 WORKERS=n DRY_RUN=1]
+	@$(RECSWEEP) sweep
+
+.PHONY: status
+status: $(SETUP) ## services, workers, progress of the sweeps
+	@$(RECSWEEP) status
+
+.PHONY: cancel
+cancel: $(SETUP) ## stop the running sweep; make sweep resumes it
+	@$(RECSWEEP) cancel
+
+.PHONY: leaderboard
+leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
+	@$(RECSWEEP) leaderboard
+
+.PHONY: recommend
+recommend: $(SETUP) ## top-20 of a user: make recommend USER=2000 [TRIAL=concatenate_50_64_32_1]
+	@$(RECSWEEP) recommend
+
+.PHONY: psql
+psql: $(SETUP) ## SQL on the results, interactive or [C="select ..."]
+	@$(RECSWEEP) psql
+
+.PHONY: flower
+flower: $(SETUP) ## print the URL of the Flower dashboard
+	@$(RECSWEEP) flower
+
+.PHONY: logs
+logs: $(SETUP) ## last lines of every service's log [TRIAL=label for a trial's own log]
+	@$(RECSWEEP) logs
+
+.PHONY: down
+down: $(SETUP) ## stop all services; the results stay
+	@$(RECSWEEP) down
+
+.PHONY: clean
+clean: $(SETUP) ## stop all services and delete the results, models and caches [YES=1]
+	@$(RECSWEEP) clean
+
+.PHONY: lint
+lint: $(SETUP_DEV) ## ruff and mypy
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+.PHONY: test
+test: $(SETUP_DEV) lint ## the whole suite; it starts the services it needs
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)

@@ -1,0 +1,54 @@
+"""What every command shares: the console, connections, and the one line a person sees for a mistake."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import click
+from rich.console import Console
+from sqlalchemy import Engine
+
+from shared.database import create_engine
+from shared.errors import RecsweepError, SpecError
+from shared.services import Endpoints, find_endpoints
+from shared.settings import Settings, load_settings
+from shared.store import Sweep, latest_sweep
+
+P = ParamSpec("P")
+
+console = Console(highlight=False)
+
+
+def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn an expected error into one line on stderr and exit code 2."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except RecsweepError as error:
+            click.echo(f"recsweep: {' '.join(str(error).split())}", err=True)
+            sys.exit(2)
+
+    return run
+
+
+def open_store(settings: Settings | None = None) -> tuple[Engine, Endpoints]:
+    """Connect to what runs; raises ServiceError with the remedy when nothing does."""
+    endpoints = find_endpoints(settings or load_settings())
+    return create_engine(endpoints.database_url), endpoints
+
+
+def require_sweep(engine: Engine, name: str | None) -> Sweep:
+    """The latest sweep, of this name if one is given; raises SpecError when there is none."""
+    sweep = latest_sweep(engine, name)
+    if sweep is None:
+        which = f"no sweep named {name!r}" if name else "no sweep"
+        raise SpecError(f"there is {which} in the database yet: run `make sweep`")
+    return sweep
+
+
+def describe_data(name: str, *, is_synthetic: bool) -> str:
+    """The data set's name, and a warning where it is not real."""
+    return f"{name} (synthetic data, not real ratings)" if is_synthetic else name

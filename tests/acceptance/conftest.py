@@ -1,0 +1,44 @@
+"""Runs `make` as a person does, on a state folder of its own."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., subprocess.CompletedProcess[str]]
+
+# What decides where recsweep looks; a test must not inherit it from the person who runs it.
+_OWN_SETTINGS = ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL", "DATA_DIR", "DATASET", "SWEEP", "FRESH", "WORKERS")
+
+
+@pytest.fixture(scope="session")
+def make_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _OWN_SETTINGS}
+    environment["STATE_DIR"] = str(tmp_path_factory.mktemp("state folder") / "recsweep")
+    environment["COLUMNS"] = "160"
+    return environment
+
+
+@pytest.fixture(scope="session")
+def make(make_environment: dict[str, str]) -> Iterator[Make]:
+    """`make("sweep", "SWEEP=smoke")`; the services that it starts are stopped at the end."""
+
+    def run(
+        *arguments: str, environment: dict[str, str] | None = None, timeout_seconds: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "--no-print-directory", *arguments],
+            cwd=ROOT,
+            env={**make_environment, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    yield run
+    run("clean", "YES=1")

@@ -1,0 +1,120 @@
+"""A mistake of a person gets one line and exit code 2, and nothing stored is lost."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import ROOT, Make
+
+_GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'
+
+
+def _only_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line a person sees, without the line that make adds."""
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("make")]
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stdout
+    return lines[0]
+
+
+def _folder(tmp_path: Path, ratings: str) -> Path:
+    folder = tmp_path / "ml-1m"
+    folder.mkdir()
+    (folder / "ratings.dat").write_text(ratings, encoding="latin-1")
+    (folder / "movies.dat").write_text("1::First (2000)::Drama\n2::Second (2001)::Comedy\n", encoding="latin-1")
+    (folder / "users.dat").write_text("1::F::1::10::48067\n", encoding="latin-1")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (_GRID.replace("[4, 1]", "[4, 2]"), "grid.dense_layers[0]: the last dense layer must be 1"),
+        (_GRID + "dropout = [0.5]\n", "grid.dropout: unknown key; known are"),
+        (_GRID.replace("[8]", "[]"), "grid.embedding_size: must be a list with at least one value"),
+        (_GRID.replace("[8]", "[-8]"), "grid.embedding_size[0]: Input should be greater than or equal to 1"),
+        ("[grid\n", "line 1"),
+    ],
+)
+def test_a_broken_sweep_file_is_named_with_its_place(make: Make, tmp_path, text, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    line = _only_line(make("sweep", f"SWEEP={path}"))
+    assert f"{path}: " in line
+    assert message in line
+
+
+def test_an_unknown_sweep_lists_the_known_ones(make: Make):
+    assert "reference, smoke" in _only_line(make("sweep", "SWEEP=referense"))
+
+
+def test_an_unknown_data_set_lists_the_known_ones(make: Make):
+    line = _only_line(make("sweep", "SWEEP=smoke", "DATASET=ml-2m"))
+    assert "ml-2m" in line
+    assert "ml-100k" in line
+
+
+def test_a_ratings_line_that_does_not_parse_is_named(make: Make, tmp_path):
+    folder = _folder(tmp_path, "1::1::5::978300760\n1::2::five::978300761\n")
+    line = _only_line(make("sweep", "SWEEP=smoke", "DATASET=ml-1m", f"DATA_DIR={folder}"))
+    assert "ratings.dat" in line
+    assert "2" in line
+    assert "five" in line
+
+
+def test_broken_data_is_an_error_even_when_no_data_set_was_named(make: Make, tmp_path):
+    folder = _folder(tmp_path, "1::1\n")
+    assert "ratings.dat" in _only_line(make("sweep", "SWEEP=smoke", f"DATA_DIR={folder}"))
+
+
+def test_a_truncated_archive_is_refused(make: Make, tmp_path):
+    (tmp_path / "ml-1m.zip").write_bytes(b"PK\x03\x04 not a whole archive")
+    line = _only_line(make("sweep", "SWEEP=smoke", "DATASET=ml-1m", f"DATA_DIR={tmp_path}"))
+    assert "ml-1m.zip" in line
+
+
+@pytest.mark.parametrize("scheme", ["DATABASE_URL=postgresql", "BROKER_URL=redis"])
+def test_an_unreachable_server_is_named_within_fifteen_seconds_without_its_password(make: Make, scheme):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # Bound and not listening: every connection is refused.
+        port = held.getsockname()[1]
+        started = time.monotonic()
+        result = make("sweep", "SWEEP=smoke", "DATASET=sample", f"{scheme}://someone:s3cret@127.0.0.1:{port}/0")
+    line = _only_line(result)
+    assert time.monotonic() - started < 15 + 5  # The start of Python is not part of the promise.
+    assert f"127.0.0.1:{port}" in line
+    assert "s3cret" not in line
+
+
+def test_recommend_without_a_user_says_how(make: Make):
+    assert "make recommend USER=" in _only_line(make("recommend"))
+
+
+@pytest.mark.parametrize("target", ["recommend", "leaderboard", "psql", "flower", "cancel"])
+def test_results_before_anything_runs_name_the_remedy(make: Make, tmp_path, target):
+    result = make(target, "USER=1", environment={"STATE_DIR": str(tmp_path / "nothing here")})
+    assert "make sweep" in _only_line(result)
+
+
+def test_a_python_that_is_too_old_is_refused_with_the_remedy(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.8.18\nexit 1\n')
+    old.chmod(0o755)
+    (tmp_path / "shared" / "services").mkdir(parents=True)
+    script = ROOT / "shared" / "services" / "venv.sh"
+    result = subprocess.run(
+        ["sh", script, "requirements.lock", "stamp"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHON": str(old)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "found: Python 3.8.18" in result.stderr
+    assert not (tmp_path / ".venv").exists()

@@ -1,0 +1,44 @@
+"""Who may import whom: scheduler -> shared <- worker, and TensorFlow only in the worker."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN = {
+    "shared": {"scheduler", "worker", "tensorflow", "keras"},
+    "scheduler": {"worker", "tensorflow", "keras"},
+    "worker": {"scheduler"},
+}
+
+
+def _imported_packages(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", sorted(FORBIDDEN))
+def test_package_imports_nothing_forbidden(package):
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    offenders = {
+        str(path.relative_to(ROOT)): sorted(_imported_packages(path) & FORBIDDEN[package])
+        for path in files
+        if _imported_packages(path) & FORBIDDEN[package]
+    }
+    assert offenders == {}
+
+
+@pytest.mark.parametrize("module", ["worker.tasks", "scheduler.__main__", "shared.queue"])
+def test_importing_a_module_leaves_tensorflow_out_of_the_process(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
