@@ -1,0 +1,137 @@
+"""One epoch as one XLA program: a loop over the batches that touches only the rows of each batch."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import tensorflow as tf
+
+from worker.engine.batches import Batches
+from worker.engine.forward import Forward
+from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
+from worker.engine.state import Table, TrainingState
+
+# Up to here a (batch, batch) matrix product sums the gradients of equal rows faster than a segment sum.
+_EQUALITY_BATCH_SIZE = 128
+
+RowSum = Literal["equality", "segments"]
+
+# (batches, first step of the epoch, stop step, state, loss sum) -> (state, loss sum): does the steps
+# first <= step < stop. The loss sum, () float64, is over ratings, so that the chunks of an epoch add up.
+Epoch = Callable[[Batches, tf.Tensor, tf.Tensor, TrainingState, tf.Tensor], tuple[TrainingState, tf.Tensor]]
+
+
+class _Loop(NamedTuple):
+    """What the loop carries. `scratch`: (n_rows,) int32 for each table, see `_sum_by_segments`."""
+
+    number: tf.Tensor
+    state: TrainingState
+    loss_sum: tf.Tensor
+    scratch: tuple[tf.Tensor, tf.Tensor]
+
+
+def compile_epoch(
+    forward: Forward, optimizer: Optimizer, batch_size: int, row_sum: RowSum | None = None
+) -> Epoch:
+    """The training steps as a function that compiles when it is first called.
+
+    The loss is the mean squared error over all outputs of all ratings of the batch. `row_sum` follows from
+    `batch_size` when not given; both give the same sums.
+    """
+    row_sum = row_sum or ("equality" if batch_size <= _EQUALITY_BATCH_SIZE else "segments")
+
+    def run_step(batches: Batches, loop: _Loop) -> _Loop:
+        state = loop.state
+        indices = (batches.user_index[loop.number], batches.item_index[loop.number])
+        tables = (state.user_table, state.item_table)
+        n_real = tf.minimum(batches.n_ratings - loop.number * batch_size, batch_size)
+
+        user_rows, item_rows = (
+            _gather(optimizer, *pair, state.step) for pair in zip(tables, indices, strict=True)
+        )
+        sources = [user_rows[0], item_rows[0], *(slots[0] for slots in state.dense)]
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            outputs = forward(sources[2:], sources[0], sources[1])
+            losses = tf.reduce_mean(tf.square(outputs - batches.rating[loop.number][:, tf.newaxis]), axis=1)
+            batch_sum = tf.reduce_sum(tf.where(tf.range(batch_size) < n_real, losses, 0.0))
+            loss = batch_sum / tf.cast(n_real, tf.float32)
+        user_gradient, item_gradient, *dense_gradients = tape.gradient(loss, sources)
+
+        step = state.step + 1
+        new_tables, new_scratch = [], []
+        for table, index, rows, gradient, scratch in zip(
+            tables, indices, (user_rows, item_rows), (user_gradient, item_gradient), loop.scratch, strict=True
+        ):
+            if row_sum == "equality":
+                summed, kept = _sum_by_equality(gradient, index), scratch
+            else:
+                summed, kept = _sum_by_segments(gradient, index, scratch)
+            new_scratch.append(kept)
+            new_tables.append(_scatter(optimizer, table, index, optimizer.update(rows, summed, step), step))
+        dense = tuple(
+            optimizer.update(slots, gradient, step)
+            for slots, gradient in zip(state.dense, dense_gradients, strict=True)
+        )
+        return _Loop(
+            number=loop.number + 1,
+            state=TrainingState(step, new_tables[0], new_tables[1], dense),
+            loss_sum=loop.loss_sum + tf.cast(batch_sum, tf.float64),
+            scratch=(new_scratch[0], new_scratch[1]),
+        )
+
+    def run_steps(
+        batches: Batches, first: tf.Tensor, stop: tf.Tensor, state: TrainingState, loss_sum: tf.Tensor
+    ) -> tuple[TrainingState, tf.Tensor]:
+        def scratch(table: Table) -> tf.Tensor:
+            return tf.zeros(tf.shape(table.rows)[0] if row_sum == "segments" else 0, tf.int32)
+
+        def go_on(*loop: tf.Tensor) -> tf.Tensor:
+            return _Loop(*loop).number < stop
+
+        def body(*loop: tf.Tensor) -> _Loop:
+            return run_step(batches, _Loop(*loop))
+
+        start = _Loop(first, state, loss_sum, (scratch(state.user_table), scratch(state.item_table)))
+        end = _Loop(*tf.while_loop(go_on, body, start))
+        return end.state, end.loss_sum
+
+    compiled: Epoch = tf.function(run_steps, jit_compile=True, autograph=False)
+    return compiled
+
+
+def _gather(optimizer: Optimizer, table: Table, index: tf.Tensor, step: tf.Tensor) -> Slots:
+    slots = split_slots(tf.gather(table.rows, index), 1 + optimizer.n_moments)
+    if optimizer.moves_idle_rows:
+        slots = optimizer.catch_up(slots, tf.gather(table.last_step, index), step)
+    return slots
+
+
+def _scatter(optimizer: Optimizer, table: Table, index: tf.Tensor, slots: Slots, step: tf.Tensor) -> Table:
+    # A row that occurs twice is written twice, with the same values.
+    where = index[:, tf.newaxis]
+    rows = tf.tensor_scatter_nd_update(table.rows, where, join_slots(slots))
+    last_step = table.last_step
+    if optimizer.moves_idle_rows:
+        last_step = tf.tensor_scatter_nd_update(last_step, where, tf.fill(tf.shape(index), step))
+    return Table(rows, last_step)
+
+
+def _sum_by_equality(gradient: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """(batch, width): each entry's gradient summed over all entries of the same row."""
+    is_equal = tf.cast(index[:, tf.newaxis] == index[tf.newaxis, :], tf.float32)
+    return is_equal @ gradient
+
+
+def _sum_by_segments(
+    gradient: tf.Tensor, index: tf.Tensor, scratch: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The same in time linear in the batch.
+
+    Every row of the batch notes in `scratch` the position of one of its entries, which collects the sum.
+    What earlier batches left there is never read.
+    """
+    batch_size = gradient.shape[0]
+    scratch = tf.tensor_scatter_nd_update(scratch, index[:, tf.newaxis], tf.range(batch_size))
+    collector = tf.gather(scratch, index)
+    sums = tf.math.unsorted_segment_sum(gradient, collector, batch_size)
+    return tf.gather(sums, collector), scratch

@@ -1,0 +1,61 @@
+"""From rows of the embeddings to predictions, as cheaply as the architecture allows."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from shared.architecture import Merge
+from worker.model import RatingModel
+
+# (dense parameters: kernel, bias, kernel, …; user rows; item rows, (batch, embedding_size) each)
+# -> (batch, n_outputs)
+Forward = Callable[[Sequence[tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def make_forward(model: RatingModel) -> Forward:
+    """The same function of the same weights as `model.head`."""
+    architecture = model.architecture
+    if architecture.is_linear:
+        return _linear_forward(architecture.merge, architecture.embedding_size)
+    return _keras_forward(model)
+
+
+def _keras_forward(model: RatingModel) -> Forward:
+    head = model.head
+    non_trainable = [variable.value for variable in head.non_trainable_variables]
+
+    def forward(parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
+        outputs, _ = head.stateless_call(list(parameters), non_trainable, [user_rows, item_rows])
+        return outputs
+
+    return forward
+
+
+def _linear_forward(merge: Merge, embedding_size: int) -> Forward:
+    def forward(parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
+        kernel, bias = _fold(parameters)
+        match merge:
+            case "concatenate":
+                # The same as the concatenated rows times the kernel, without building them.
+                return user_rows @ kernel[:embedding_size] + item_rows @ kernel[embedding_size:] + bias
+            case "multiply":
+                return (user_rows * item_rows) @ kernel + bias
+            case "average":
+                return ((user_rows + item_rows) * 0.5) @ kernel + bias
+            case "dot":
+                # Row e of the outer product is user[e] * item: it becomes user[e] * (item @ kernel) + bias.
+                return user_rows * (item_rows @ kernel) + bias
+
+    return forward
+
+
+def _fold(parameters: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Kernel (n_inputs, 1) and bias (1, 1) of the dense layers taken together: W1 (W2 W3), …
+
+    From the last layer backwards every product is a matrix times one column.
+    """
+    kernel, bias = parameters[-2], parameters[-1][tf.newaxis]
+    for layer in range(len(parameters) - 4, -1, -2):
+        bias += parameters[layer + 1][tf.newaxis] @ kernel
+        kernel = parameters[layer] @ kernel
+    return kernel, bias
