@@ -17,6 +17,10 @@ class StoreError(RecsweepError):
     """The database cannot be reached or holds something else than expected."""
 
 
+class StoreUnavailable(StoreError):
+    """The database cannot be reached for now: the same call may succeed later."""
+
+
 class ServiceError(RecsweepError):
     """An embedded service, the broker or the artifact store cannot be started or reached."""
 

@@ -1,0 +1,152 @@
+"""The way to Postgres: engine, transactions, errors translated at the border, schema upgrades."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import alembic.command
+import psycopg2
+import sqlalchemy
+from alembic.config import Config
+from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from shared.errors import StoreError, StoreUnavailable
+from shared.settings import PROJECT_ROOT
+
+SQL_FOLDER = PROJECT_ROOT / "sql"
+
+# In the order in which they build on each other.
+VIEWS: tuple[str, ...] = ()
+
+# Two commands that upgrade at once take turns. The number is our own choice, nothing else uses it.
+_UPGRADE_LOCK = 7_032_020
+
+# A dead server is noticed within a minute instead of the two hours of TCP's defaults.
+_CONNECT_ARGS = {
+    "connect_timeout": 5,
+    "application_name": "recsweep",
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    # A stopped process must not keep its locks: the server ends its transaction after a minute.
+    "options": "-c idle_in_transaction_session_timeout=60s",
+}
+
+# SQLSTATE classes and codes that go away by themselves: connection lost, rolled back by a deadlock,
+# out of connections, memory or disk, server starting or stopping, lock not granted in time.
+_TRANSIENT_CLASSES = ("08", "40", "53")
+_TRANSIENT_CODES = ("57P01", "57P02", "57P03", "25P03", "55P03")
+
+# What libpq reports while connecting has no SQLSTATE; these need a person, not patience.
+_NEEDS_A_PERSON = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
+
+
+_CONNECTION_ERRORS = (
+    OperationalError,
+    InterfaceError,
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+)
+
+
+def create_engine(url: str) -> Engine:
+    """Engine for a `postgresql://` URL; connects at the first statement, keeps at most two connections."""
+    return sqlalchemy.create_engine(
+        _parse_url(url), connect_args=_CONNECT_ARGS, pool_pre_ping=True, pool_size=1, max_overflow=1
+    )
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # The value may hold a password: it is not repeated.
+        raise StoreError(
+            "DATABASE_URL must have the form postgresql://user:password@host:port/database; it does not"
+        ) from error
+    if parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg2"):
+        raise StoreError(
+            f"DATABASE_URL must be a Postgres URL, postgresql://…; it starts with {parsed.drivername}://"
+        )
+    return parsed.set(drivername="postgresql+psycopg2")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed at the end, rolled back by any error.
+
+    Raises StoreUnavailable where the same call may succeed later, else StoreError for what the server
+    refuses. Neither message holds the password.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    # COPY bypasses SQLAlchemy, and so do its errors.
+    except (SQLAlchemyError, psycopg2.Error) as error:
+        raise _translated(engine.url, error) from error
+
+
+def _translated(url: URL, error: SQLAlchemyError | psycopg2.Error) -> StoreError:
+    place = f"Postgres at {url.host or 'localhost'}:{url.port or 5432}, database {url.database}"
+    original = getattr(error, "orig", None) or error
+    reason = (str(original).strip().splitlines() or [type(original).__name__])[0].strip()
+    code = getattr(original, "pgcode", None) or ""
+    if isinstance(error, PoolTimeout):
+        return StoreUnavailable(f"{place}: all connections of this process are busy; try again")
+    if code.startswith(_TRANSIENT_CLASSES) or code in _TRANSIENT_CODES:
+        return StoreUnavailable(f"{place} cannot do this now: {reason}; try again")
+    if code or not isinstance(error, _CONNECTION_ERRORS):
+        return StoreError(f"{place}: {reason}")
+    if any(words in reason for words in _NEEDS_A_PERSON):
+        return StoreError(f"{place} refuses the connection: {reason}; correct DATABASE_URL")
+    return StoreUnavailable(
+        f"{place} cannot be reached: {reason};"
+        " start it (`make status` shows the services) or correct DATABASE_URL"
+    )
+
+
+def upgrade_schema(engine: Engine) -> None:
+    """Bring tables and views to the version of this code; does nothing when they are.
+
+    Raises StoreError when the database is of a newer version than this code.
+    """
+    with transaction(engine) as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
+        config = Config()
+        config.set_main_option("script_location", str(SQL_FOLDER / "migrations").replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            alembic.command.upgrade(config, "head")
+        except alembic.util.CommandError as error:
+            raise StoreError(
+                f"the schema of database {engine.url.database} is not known to this code: {error};"
+                " use the newest code, or another database"
+            ) from error
+        _install_views(connection)
+
+
+def _install_views(connection: Connection) -> None:
+    """Make the views anew when a file of sql/views has changed.
+
+    A view whose columns changed cannot be replaced, so all are dropped and made; while nothing has
+    changed they are left alone, because dropping waits for every query that reads them.
+    """
+    sources = [(SQL_FOLDER / "views" / f"{name}.sql").read_text("utf-8") for name in VIEWS]
+    fingerprint = hashlib.sha256("\0".join(sources).encode()).hexdigest()[:32]
+    if connection.scalar(text("select fingerprint from installed_views")) == fingerprint:
+        return
+    old = text("select table_name from information_schema.views where table_schema = current_schema()")
+    quote = connection.dialect.identifier_preparer.quote
+    for name in connection.scalars(old).all():
+        connection.exec_driver_sql(f"drop view if exists {quote(name)} cascade")
+    for source in sources:
+        # Without parameters, so that a percent sign in a view means itself.
+        connection.exec_driver_sql(source, execution_options={"no_parameters": True})
+    connection.execute(text("delete from installed_views"))
+    connection.execute(
+        text("insert into installed_views (fingerprint) values (:fingerprint)"), {"fingerprint": fingerprint}
+    )

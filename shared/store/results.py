@@ -1,0 +1,162 @@
+"""What a trial leaves in the database: epochs as they end, everything else in one transaction."""
+
+from dataclasses import asdict
+
+import numpy as np
+from psycopg2 import errors
+from sqlalchemy import Connection, Engine, text
+
+from shared.database import transaction
+from shared.datasets.dataset import Dataset
+from shared.errors import StoreError
+from shared.store.claims import FINISH_PREFIX, end_attempt
+from shared.store.copying import Ids, Numbers, copy_rows
+from shared.store.records import Claim, EpochRecord, RankedItems, TrialResult
+
+_RECORD_EPOCH = text("""
+    with owned as (
+        select trial_id, attempt
+        from trials
+        where trial_id = :trial_id and attempt = :attempt and status = 'running'
+        for share
+    ), forgotten as (
+        -- An earlier attempt may have come further than the checkpoint that this one resumed from.
+        delete from epochs using owned
+        where epochs.trial_id = owned.trial_id and epochs.epoch > :epoch
+    )
+    insert into epochs (trial_id, epoch, attempt, loss, val_loss, val_rmse, seconds)
+    select trial_id, :epoch, attempt, :loss, :val_loss, :val_rmse, :seconds from owned
+    on conflict (trial_id, epoch) do update
+    set attempt = excluded.attempt, loss = excluded.loss, val_loss = excluded.val_loss,
+        val_rmse = excluded.val_rmse, seconds = excluded.seconds, recorded_at = now()
+""")
+_FORGET_EPOCHS = text("delete from epochs where trial_id = :trial_id and epoch > :n_epochs")
+# An epoch stays with the attempt that computed it.
+_INSERT_EPOCH = text("""
+    insert into epochs (trial_id, epoch, attempt, loss, val_loss, val_rmse, seconds)
+    values (:trial_id, :epoch, :attempt, :loss, :val_loss, :val_rmse, :seconds)
+    on conflict (trial_id, epoch) do update
+    set loss = excluded.loss, val_loss = excluded.val_loss, val_rmse = excluded.val_rmse,
+        seconds = excluded.seconds
+""")
+_INSERT_METRIC = text("""
+    insert into metrics (trial_id, split, name, value) values (:trial_id, 'validation', :name, :value)
+""")
+_STATE = text("select status, attempt from trials where trial_id = :trial_id")
+_SUCCEED = text("""
+    update trials
+    set status = 'succeeded', lease_expires_at = null, cancel_requested_at = null, finished_at = now(),
+        n_parameters = :n_parameters, best_epoch = :best_epoch, val_loss = :val_loss, val_rmse = :val_rmse,
+        model_url = :model_url, log_url = :log_url, train_seconds = :train_seconds,
+        peak_memory_bytes = :peak_memory_bytes, error_message = null
+    where trial_id = :trial_id and attempt = :attempt and status = 'running'
+""")
+
+
+class _SupersededError(Exception):
+    """Leaves the transaction of `finish_trial` so that it is rolled back."""
+
+
+def record_epoch(engine: Engine, trial_id: int, attempt: int, epoch: EpochRecord) -> None:
+    """Store one finished epoch; nothing when the attempt was superseded."""
+    with transaction(engine) as connection:
+        connection.execute(_RECORD_EPOCH, {"trial_id": trial_id, "attempt": attempt, **asdict(epoch)})
+
+
+def finish_trial(engine: Engine, claim: Claim, result: TrialResult, dataset: Dataset) -> bool:
+    """Store a result whole, in one transaction; False, and nothing written, when it was superseded.
+
+    True as well when this attempt has succeeded already: after a connection lost during the commit, the
+    same call may be repeated. The row of the trial is locked only at the end, so that the lease can be
+    extended while rows are copied.
+    """
+    try:
+        with transaction(engine) as connection:
+            if _has_succeeded(connection, claim):
+                return True
+            _write_lists(connection, claim, result, dataset)
+            _write_measures(connection, claim, result)
+            _succeed(connection, claim, result)
+    except _SupersededError:
+        return False
+    except StoreError as error:
+        # Rows of this trial were committed between our look at it and our copy: by whom?
+        if not isinstance(error.__cause__, errors.UniqueViolation):
+            raise
+        try:
+            with transaction(engine) as connection:
+                return _has_succeeded(connection, claim)
+        except _SupersededError:
+            return False
+    return True
+
+
+def _has_succeeded(connection: Connection, claim: Claim) -> bool:
+    """Whether this attempt has; raises _SupersededError if it is not the one that runs."""
+    row = connection.execute(_STATE, {"trial_id": claim.trial_id}).first()
+    if row is None or row.attempt != claim.attempt or row.status not in ("running", "succeeded"):
+        raise _SupersededError
+    return bool(row.status == "succeeded")
+
+
+def _write_lists(connection: Connection, claim: Claim, result: TrialResult, dataset: Dataset) -> None:
+    session_name = f"{FINISH_PREFIX}{claim.trial_id}/{claim.attempt}"
+    connection.execute(text("select set_config('application_name', :name, true)"), {"name": session_name})
+    recommended = _columns(claim, result.recommendations, dataset)
+    recommended["score"] = result.recommendations.score.astype(np.float32)
+    copy_rows(connection, "recommendations", recommended)
+    rated = _columns(claim, result.rating_predictions, dataset)
+    if result.rating_predictions.rating is None:
+        raise StoreError(
+            f"rating predictions of trial {claim.trial_id} must come with the ratings; they do not"
+        )
+    rated["rating"] = result.rating_predictions.rating.astype(np.float32)
+    rated["prediction"] = result.rating_predictions.score.astype(np.float32)
+    copy_rows(connection, "rating_predictions", rated)
+
+
+def _write_measures(connection: Connection, claim: Claim, result: TrialResult) -> None:
+    key = {"trial_id": claim.trial_id}
+    connection.execute(_FORGET_EPOCHS, {**key, "n_epochs": len(result.epochs)})
+    if result.epochs:
+        rows = [{**key, "attempt": claim.attempt, **asdict(epoch)} for epoch in result.epochs]
+        connection.execute(_INSERT_EPOCH, rows)
+    if result.metrics:
+        values = [{**key, "name": name, "value": float(value)} for name, value in result.metrics.items()]
+        connection.execute(_INSERT_METRIC, values)
+
+
+def _succeed(connection: Connection, claim: Claim, result: TrialResult) -> None:
+    """Lock the row of the trial and close it; raises _SupersededError if it is another's by now."""
+    facts = {
+        "trial_id": claim.trial_id,
+        "attempt": claim.attempt,
+        "n_parameters": result.n_parameters,
+        "best_epoch": result.best_epoch,
+        "val_loss": result.val_loss,
+        "val_rmse": result.val_rmse,
+        "model_url": result.model_url,
+        "log_url": result.log_url,
+        "train_seconds": result.train_seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
+    }
+    if connection.execute(_SUCCEED, facts).rowcount == 0:
+        raise _SupersededError
+    end_attempt(
+        connection,
+        claim.trial_id,
+        claim.attempt,
+        "succeeded",
+        peak_memory_bytes=result.peak_memory_bytes,
+    )
+
+
+def _columns(claim: Claim, ranked: RankedItems, dataset: Dataset) -> dict[str, Numbers | Ids]:
+    n_rows = len(ranked.rank)
+    return {
+        "sweep_id": np.full(n_rows, claim.sweep_id, np.int32),
+        "trial_id": np.full(n_rows, claim.trial_id, np.int32),
+        "user_id": Ids(dataset.user_ids, ranked.user_index),
+        "rank": ranked.rank.astype(np.int16),
+        "item_id": Ids(dataset.item_ids, ranked.item_index),
+    }

@@ -1,0 +1,122 @@
+"""Trials as the scheduler sees them: add, list, queue again, cancel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Row, text
+from sqlalchemy.dialects import postgresql
+
+from shared.architecture import TrialConfig, parse_trial_config
+from shared.database import transaction
+from shared.store.records import Trial
+from shared.tables import trials
+
+_SELECT = """
+    select
+        trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.status, trials.attempt,
+        trials.attempts_allowed, trials.worker, latest.epoch,
+        coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
+        trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at
+    from trials
+    left join lateral (
+        select epochs.epoch, epochs.val_rmse
+        from epochs
+        where epochs.trial_id = trials.trial_id
+        order by epochs.epoch desc
+        limit 1
+    ) as latest on true
+"""
+_OF_SWEEP = text(_SELECT + "where trials.sweep_id = :sweep_id order by trials.trial_id")
+_QUEUED = text(_SELECT + "where trials.status = 'queued' order by trials.trial_id")
+OF_TRIALS = text(_SELECT + "where trials.trial_id = any(:trial_ids) order by trials.trial_id")
+
+
+def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], max_attempts: int = 3) -> None:
+    """Queue the configurations that the sweep does not have yet; the others stay as they are."""
+    rows = [_row(sweep_id, config, max_attempts) for config in configs]
+    if not rows:
+        return
+    added = postgresql.insert(trials).on_conflict_do_nothing(
+        index_elements=[trials.c.sweep_id, trials.c.config_hash]
+    )
+    with transaction(engine) as connection:
+        connection.execute(added, rows)
+
+
+def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
+    architecture, training = config.architecture, config.training
+    return {
+        "sweep_id": sweep_id,
+        "label": config.label,
+        "config": config.canonical,
+        "config_hash": config.config_hash,
+        "is_baseline": config.baseline is not None,
+        "merge": architecture.merge if architecture else None,
+        "embedding_size": architecture.embedding_size if architecture else None,
+        "dense_layers": list(architecture.dense_layers) if architecture else None,
+        "random_seed": training.random_seed if training else None,
+        "status": "queued",
+        "max_attempts": max_attempts,
+        "attempts_allowed": max_attempts,
+    }
+
+
+def sweep_trials(engine: Engine, sweep_id: int) -> list[Trial]:
+    """The trials of a sweep in the order in which they were added."""
+    with transaction(engine) as connection:
+        return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+
+
+def queued_trials(engine: Engine) -> list[Trial]:
+    """The queued trials of all sweeps in the order in which they were added."""
+    with transaction(engine) as connection:
+        return [to_trial(row) for row in connection.execute(_QUEUED)]
+
+
+def mark_published(engine: Engine, trial_ids: Sequence[int]) -> None:
+    """Note that the broker has a message for these trials."""
+    statement = text("update trials set published_at = now() where trial_id = any(:trial_ids)")
+    with transaction(engine) as connection:
+        connection.execute(statement, {"trial_ids": list(trial_ids)})
+
+
+def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
+    """Queue failed and cancelled trials again, with all their attempts.
+
+    A running trial that was asked to stop is no longer asked.
+    """
+    again = text("""
+        update trials
+        set status = 'queued', queued_at = now(), published_at = null, finished_at = null,
+            attempts_allowed = attempt + max_attempts, cancel_requested_at = null,
+            error_reason = null, error_message = null
+        where trial_id = any(:trial_ids) and status in ('failed', 'cancelled')
+    """)
+    withdraw = text("""
+        update trials set cancel_requested_at = null
+        where trial_id = any(:trial_ids) and status = 'running' and cancel_requested_at is not null
+    """)
+    with transaction(engine) as connection:
+        connection.execute(again, {"trial_ids": list(trial_ids)})
+        connection.execute(withdraw, {"trial_ids": list(trial_ids)})
+
+
+def cancel_sweep(engine: Engine, sweep_id: int) -> tuple[int, int]:
+    """Cancel queued trials at once and ask running ones to stop; gives how many of each."""
+    # One statement: a trial claimed or released meanwhile is judged by the state it has then.
+    cancel = text("""
+        update trials
+        set status = case status when 'queued' then 'cancelled' else status end,
+            finished_at = case status when 'queued' then now() end,
+            cancel_requested_at = case status when 'running' then now() end
+        where sweep_id = :sweep_id and status in ('queued', 'running')
+        returning status
+    """)
+    with transaction(engine) as connection:
+        statuses = connection.scalars(cancel, {"sweep_id": sweep_id}).all()
+    return statuses.count("cancelled"), statuses.count("running")
+
+
+def to_trial(row: Row[Any]) -> Trial:
+    """The record of a row of the query above."""
+    return Trial(**{**row._asdict(), "config": parse_trial_config(row.config)})
