@@ -2,12 +2,15 @@
 
 import hashlib
 import io
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from shared.errors import DatasetError
 
 _ARRAYS = ("user_ids", "item_ids", "user_index", "item_index", "ratings", "timestamps", "titles", "genres")
 
@@ -75,7 +78,14 @@ class Dataset:
 
 
 def read_dataset(content: bytes) -> Dataset:
-    """Read what `Dataset.write` wrote; never unpickles."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in _ARRAYS}
-        return Dataset(name=str(archive["name"]), is_synthetic=bool(archive["is_synthetic"]), **arrays)
+    """Read what `Dataset.write` wrote; never unpickles. Raises DatasetError for anything else."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in _ARRAYS}
+            return Dataset(name=str(archive["name"]), is_synthetic=bool(archive["is_synthetic"]), **arrays)
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        # TypeError: a lone array, as np.save writes it, is no context manager.
+        raise DatasetError(
+            f"a prepared data set is an npz archive as Dataset.write gives; got {len(content):,} bytes of "
+            f"something else or cut short ({error}). Remove the file and sweep again to have it written anew."
+        ) from error

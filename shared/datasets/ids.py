@@ -1,0 +1,47 @@
+"""Ids from outside: one spelling for each, one order for all."""
+
+import re
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+from shared.errors import DatasetError
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+_INTEGER_WITH_ZERO_FRACTION = re.compile(r"(0|-?[1-9][0-9]*)\.0+")
+_LARGEST_EXACT_FLOAT = 2**53
+
+
+def canonical_id(value: object) -> str:
+    """The text under which an id is stored: 2000, 2000.0, "2000" and "2000.0" are all "2000".
+
+    Text is kept as it is but for surrounding blanks; "007" is not an integer's spelling and stays "007".
+    Raises DatasetError for what names nothing: empty text, a truth value, NaN, a fraction, a null byte.
+    """
+    text = ""
+    if isinstance(value, str):
+        text = value.strip()
+        if match := _INTEGER_WITH_ZERO_FRACTION.fullmatch(text):
+            text = match.group(1)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        text = str(int(value))
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        # Above 2**53 neighbouring integers share one float: the id would be a guess.
+        if number.is_integer() and abs(number) <= _LARGEST_EXACT_FLOAT:
+            text = str(int(number))
+    if not text or "\0" in text:
+        raise DatasetError(f"an id is an integer or a text that is not empty; got {value!r}")
+    return text
+
+
+def sort_ids(ids: Iterable[str]) -> list[str]:
+    """Ascending: as numbers when all of them are integers, else as text by code point."""
+    listed = list(ids)
+    if all(is_integer_id(text) for text in listed):
+        return sorted(listed, key=int)
+    return sorted(listed)
+
+
+def is_integer_id(text: str) -> bool:
+    """Whether a canonical id is an integer."""
+    return _INTEGER.fullmatch(text) is not None
