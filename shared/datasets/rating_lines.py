@@ -1,0 +1,93 @@
+"""Rating lines of the GroupLens layouts: user, item, rating, timestamp between separators, at C speed."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pandas as pd
+
+from shared.datasets.prepare import RatingTable
+from shared.errors import DatasetError
+
+RATING_MIN, RATING_MAX = 1.0, 5.0  # Both readmes: whole stars from 1 to 5.
+
+_FIELDS = ("user id", "item id", "rating", "timestamp")
+_DIGITS = re.compile(r"[0-9]{1,18}")  # What fits into 64 bits.
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+# pandas' C parser takes separators of one character only; this one has no place in a ratings file.
+_UNIT_SEPARATOR = b"\x1f"
+_LONGEST_QUOTE = 80
+
+
+def parse_rating_lines(content: bytes, separator: str, where: str) -> RatingTable:
+    """Rows in file order; line ends of either kind.
+
+    Raises DatasetError with file, line, rule and value at the first line that is not two ids, a rating from
+    1 to 5 and a timestamp in whole seconds, and for a file without a line.
+    """
+    body = content.replace(b"\r\n", b"\n").rstrip(b"\n")
+    if not body.strip():
+        raise DatasetError(
+            f"{where}: a ratings file holds at least one line; this one is empty. Supply it anew."
+        )
+    table = _parse_at_once(body, separator.encode("ascii"), where)
+    return table if table is not None else _parse_line_by_line(body, separator, where)
+
+
+def _parse_at_once(body: bytes, separator: bytes, where: str) -> RatingTable | None:
+    """The whole file by pandas' C parser; None when any line breaks a rule."""
+    n_lines = body.count(b"\n") + 1
+    # pandas drops surplus fields of the first line, so they are counted here.
+    if body.count(separator) != n_lines * (len(_FIELDS) - 1) or _UNIT_SEPARATOR in body:
+        return None
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(body.replace(separator, _UNIT_SEPARATOR)),
+            sep=_UNIT_SEPARATOR.decode("ascii"),
+            header=None,
+            names=list(_FIELDS),
+            index_col=False,
+            dtype={"user id": np.int64, "item id": np.int64, "rating": np.float64, "timestamp": np.int64},
+            encoding="latin-1",
+            engine="c",
+            na_filter=False,
+            quoting=csv.QUOTE_NONE,
+            skip_blank_lines=False,
+            low_memory=False,
+        )
+    except (ValueError, OverflowError):
+        return None
+    user_ids, item_ids, ratings, timestamps = (frame[field].to_numpy() for field in _FIELDS)
+    in_range = (ratings >= RATING_MIN) & (ratings <= RATING_MAX)  # False for NaN.
+    if len(frame) != n_lines or not in_range.all() or min(user_ids.min(), item_ids.min()) < 0:
+        return None
+    return RatingTable(user_ids, item_ids, ratings, timestamps, where)
+
+
+def _parse_line_by_line(body: bytes, separator: str, where: str) -> RatingTable:
+    """The same rows, slowly: raises DatasetError at the first line that breaks a rule."""
+    rows = []
+    # Not splitlines(): it would also break at characters of latin-1 such as 0x85.
+    for number, line in enumerate(body.decode("latin-1").split("\n"), start=1):
+        fields = line.split(separator)
+        if problem := _find_problem(fields):
+            raise DatasetError(
+                f"{where}, line {number}: a rating line is {separator.join(_FIELDS)!r}, {problem}; "
+                f"got {line[:_LONGEST_QUOTE]!r}. Correct or remove the line, or unpack the archive again."
+            )
+        rows.append((int(fields[0]), int(fields[1]), float(fields[2]), int(fields[3])))
+    user_ids, item_ids, ratings, timestamps = (np.array(column) for column in zip(*rows, strict=True))
+    return RatingTable(user_ids, item_ids, ratings, timestamps, where)
+
+
+def _find_problem(fields: list[str]) -> str | None:
+    """The rule that a line breaks, None for a good one."""
+    if len(fields) != len(_FIELDS):
+        return f"{len(_FIELDS)} fields, not {len(fields)}"
+    for name, text in zip(_FIELDS, fields, strict=True):
+        if name != "rating" and not _DIGITS.fullmatch(text):
+            return f"the {name} a whole number"
+    if not _NUMBER.fullmatch(fields[2]) or not RATING_MIN <= float(fields[2]) <= RATING_MAX:
+        return f"the rating a number from {RATING_MIN:g} to {RATING_MAX:g}"
+    return None

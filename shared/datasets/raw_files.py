@@ -1,0 +1,94 @@
+"""The files of a data set, read whole from a folder or a zip archive that a person supplied."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """`where` names the file for a person: a path, or archive and member."""
+
+    where: str
+    content: bytes
+
+
+def find_files(data_dir: Path, name: str, file_names: Sequence[str]) -> Path | None:
+    """The place of data set `name` in DATA_DIR: a folder or a zip archive; None when it is not there.
+
+    In this order: the folder `<name>`, the archive `<name>.zip`, DATA_DIR itself when it holds one of the
+    files. A folder is the place even when files are missing in it: the gap is told, not passed over.
+    Raises DatasetError when DATA_DIR is no folder.
+    """
+    if not data_dir.is_dir():
+        raise DatasetError(
+            f"DATA_DIR must be a folder; there is none at {data_dir}. Correct or unset DATA_DIR."
+        )
+    if (data_dir / name).is_dir():
+        return data_dir / name
+    if (data_dir / f"{name}.zip").is_file():
+        return data_dir / f"{name}.zip"
+    if any((data_dir / file_name).is_file() for file_name in file_names):
+        return data_dir
+    return None
+
+
+def read_folder(folder: Path, file_names: Sequence[str]) -> dict[str, RawFile]:
+    """The named files; raises DatasetError for the first that is missing or cannot be read."""
+    files = {}
+    for name in file_names:
+        path = folder / name
+        try:
+            files[name] = RawFile(str(path), path.read_bytes())
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{folder}: the data set needs the files {', '.join(file_names)}; {name} is missing. "
+                "Unpack the whole archive into this folder, or take the folder away to have it downloaded."
+            ) from error
+        except OSError as error:
+            raise DatasetError(
+                f"{path} cannot be read: {error.strerror or error}. Make it readable."
+            ) from error
+    return files
+
+
+def read_archive(archive: Path, sha256: str, file_names: Sequence[str]) -> dict[str, RawFile]:
+    """The named files of a zip archive, at its top or in one folder.
+
+    Raises DatasetError when the archive is not the published one (`sha256`, hex), cannot be read or lacks
+    a file.
+    """
+    try:
+        content = archive.read_bytes()
+    except OSError as error:
+        raise DatasetError(
+            f"{archive} cannot be read: {error.strerror or error}. Make it readable."
+        ) from error
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        state = "" if zipfile.is_zipfile(io.BytesIO(content)) else ", cut short or no zip archive at all"
+        raise DatasetError(
+            f"{archive}: expected the archive of SHA-256 {sha256}, got {actual} ({len(content):,} bytes"
+            f"{state}). Take it away to have it downloaded; if it is meant to differ, unpack it into the "
+            f"folder {archive.with_suffix('')}."
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as opened:
+            return {name: _read_member(opened, archive, name) for name in file_names}
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"{archive} is not a whole zip archive: {error}. Supply it anew.") from error
+
+
+def _read_member(opened: zipfile.ZipFile, archive: Path, name: str) -> RawFile:
+    members = [member for member in opened.namelist() if member == name or member.endswith(f"/{name}")]
+    if not members:
+        raise DatasetError(
+            f"{archive}: the data set needs a file {name}; the archive has none. Supply it anew."
+        )
+    shallowest = min(members, key=lambda member: (member.count("/"), member))
+    return RawFile(f"{archive}:{shallowest}", opened.read(shallowest))

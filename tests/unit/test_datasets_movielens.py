@@ -1,0 +1,121 @@
+"""GroupLens' layouts, on small files of our own and the few titles that the readers must get right."""
+
+import pytest
+
+from shared.datasets.movielens import parse_ml_1m, parse_ml_100k
+from shared.datasets.raw_files import RawFile
+from shared.errors import DatasetError
+
+MOVIES = (
+    "1::First: A Story (1999)::Comedy\n"
+    "73::Misérables, Les (1995)::Drama|Musical\n"
+    "260::Star Wars: Episode IV - A New Hope (1977)::Action|Adventure|Fantasy|Sci-Fi\n"
+    "3000::No Genre (2000)::(no genres listed)\n"
+    "3952::Never Rated (2000)::Drama\n"
+)
+RATINGS = "1::73::5::978300760\n6040::260::3::978302109\n6040::3000::4::978302110\n6040::1::2::978302111\n"
+
+
+def files(**texts):
+    return {name: RawFile(f"/data/{name}", text.encode("latin-1")) for name, text in texts.items()}
+
+
+def ml_1m(ratings=RATINGS, movies=MOVIES):
+    return parse_ml_1m(files(**{"ratings.dat": ratings, "movies.dat": movies}))
+
+
+def ml_100k(item_lines, genre="unknown|0\nAction|1\nDrama|2\n\n", data="1\t1\t3\t881250949\n"):
+    return parse_ml_100k(files(**{"u.data": data, "u.item": item_lines, "u.genre": genre}))
+
+
+def item_of(dataset, item_id):
+    row = dataset.item_ids.tolist().index(item_id)
+    return dataset.titles[row], dataset.genres[row]
+
+
+def test_titles_keep_colons_and_all_genres():
+    assert item_of(ml_1m(), "260") == (
+        "Star Wars: Episode IV - A New Hope (1977)",
+        "Action|Adventure|Fantasy|Sci-Fi",
+    )
+
+
+def test_text_is_latin_1():
+    assert item_of(ml_1m(), "73") == ("Misérables, Les (1995)", "Drama|Musical")
+
+
+def test_no_genres_listed_is_an_empty_list():
+    assert item_of(ml_1m(), "3000") == ("No Genre (2000)", "")
+
+
+def test_the_catalogue_is_the_item_file_with_unrated_items_and_without_gaps():
+    dataset = ml_1m()
+    assert dataset.item_ids.tolist() == ["1", "73", "260", "3000", "3952"]
+    assert dataset.user_ids.tolist() == ["1", "6040"]
+    assert dataset.item_index.tolist() == [1, 2, 3, 0]
+    assert (dataset.name, dataset.is_synthetic) == ("ml-1m", False)
+
+
+def test_a_title_may_hold_the_separator():
+    assert item_of(ml_1m("1::1::3::4\n", "1::Odd::Title (1999)::Comedy\n"), "1") == (
+        "Odd::Title (1999)",
+        "Comedy",
+    )
+
+
+def test_the_latin_1_next_line_character_does_not_end_a_line():
+    assert item_of(ml_1m("1::1::3::4\n", "1::A\x85B::Comedy\n"), "1") == ("A\x85B", "Comedy")
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("2::Title only", "an item line is 'item id::title::genre|genre'"),
+        ("two::Title::Drama", "starts with a whole number"),
+        ("", "an item line is"),
+        ("1::Again::Drama", "item 1 has one already"),
+        ("2::Null\0::Drama", "and is text"),
+    ],
+)
+def test_a_bad_item_line_is_told_with_file_and_line(line, rule):
+    with pytest.raises(DatasetError) as caught:
+        ml_1m("1::1::3::4\n", f"1::First::Drama\n{line}\n3::Third::Drama\n")
+    assert str(caught.value).startswith("/data/movies.dat, line 2: ")
+    assert rule in str(caught.value)
+
+
+def test_a_bad_rating_line_is_told_with_file_and_line():
+    with pytest.raises(DatasetError, match=r"/data/ratings\.dat, line 5: .*got '1::2::x::4'"):
+        ml_1m(RATINGS + "1::2::x::4\n")
+
+
+def test_a_movie_that_is_missing_in_the_item_file_is_told():
+    with pytest.raises(DatasetError, match=r"/data/ratings\.dat, line 1: .*item 73 is not"):
+        ml_1m(movies="1::First::Drama\n")
+
+
+def test_an_empty_item_file_is_told():
+    with pytest.raises(DatasetError, match=r"/data/movies\.dat: .*empty"):
+        ml_1m(movies="\n")
+
+
+def test_100k_items_get_genres_from_their_flags():
+    dataset = ml_100k("1|Café (1995)|01-Jan-1995||http://x/|0|1|1\n5|Other (1994)||||0|0|1\n")
+    assert item_of(dataset, "1") == ("Café (1995)", "Action|Drama")
+    assert item_of(dataset, "5") == ("Other (1994)", "Drama")
+    assert (dataset.name, dataset.n_items, dataset.n_ratings) == ("ml-100k", 2, 1)
+
+
+def test_100k_genre_unknown_is_an_empty_list():
+    assert item_of(ml_100k("1|unknown||||1|0|0\n"), "1") == ("unknown", "")
+
+
+@pytest.mark.parametrize("line", ["1|Title|||x|0|1", "1|Title|||x|0|1|2", "1|Title|||x|0|1|0|1", "1"])
+def test_a_100k_item_line_with_other_flags_is_told(line):
+    with pytest.raises(DatasetError, match=r"/data/u\.item, line 1: .*3 flags of 0 or 1"):
+        ml_100k(f"{line}\n")
+
+
+def test_100k_genres_out_of_order_are_told():
+    with pytest.raises(DatasetError, match=r"/data/u\.genre, line 2: a genre line is"):
+        ml_100k("1|Title||||0|1|0\n", genre="unknown|0\nAction|2\n")
