@@ -3,7 +3,7 @@
 import logging
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -64,15 +64,14 @@ def free_port(taken: frozenset[int] = frozenset()) -> int:
     raise ServiceError(f"no free port found between {_FIRST_PORT} and {_LAST_PORT} on {LOOPBACK}")
 
 
-def choose_ports(
-    names: tuple[str, ...], remembered: Mapping[str, int], requested: Mapping[str, int]
-) -> dict[str, int]:
+def choose_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
     """A port for every named service, for services that are down: fixed, remembered or any free one."""
+    requested = requested_ports()
     chosen: dict[str, int] = {}
     for name in names:
         if name in requested:
             if not is_port_free(requested[name]):
-                raise port_taken(name, requested[name])
+                raise _port_taken(name, requested[name])
             chosen[name] = requested[name]
             continue
         port = remembered.get(name)
@@ -86,7 +85,18 @@ def choose_ports(
     return chosen
 
 
-def port_taken(name: str, port: int) -> ServiceError:
+def keep_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
+    """A port for every named service, for services that may be running: as remembered unless fixed anew."""
+    requested = requested_ports()
+    anew = [
+        name
+        for name in names
+        if name not in remembered or requested.get(name, remembered[name]) != remembered[name]
+    ]
+    return {name: remembered[name] for name in names if name not in anew} | choose_ports(anew, remembered)
+
+
+def _port_taken(name: str, port: int) -> ServiceError:
     """The error for a port that a person fixed and another program holds."""
     variable = f"{name.upper()}_PORT"
     return ServiceError(

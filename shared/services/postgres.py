@@ -63,7 +63,7 @@ class PostgresServer:
     @property
     def url(self) -> str:
         """The database as its owner."""
-        return f"postgresql+psycopg2://{ROLE}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
+        return database_url(self.port, self.password)
 
     def binary(self, name: str) -> Path:
         """One of the installed programs."""
@@ -73,6 +73,11 @@ class PostgresServer:
         """What starts the server in the foreground; holds no secret."""
         options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         return [str(self.binary("postgres")), "-D", str(self.data), "-p", str(self.port), *options]
+
+
+def database_url(port: int, password: str) -> str:
+    """URL of the embedded database as its owner."""
+    return f"postgresql+psycopg2://{ROLE}:{password}@{LOOPBACK}:{port}/{DATABASE}"
 
 
 def wheel_install() -> Path:
@@ -155,12 +160,15 @@ def remove_stale_pid(server: PostgresServer, state_dir: Path) -> None:
 
 def can_connect(url: str, timeout_seconds: int = 3) -> str | None:
     """Try one connection and query; None when it worked, otherwise the server's or library's message."""
-    dsn = url.replace("postgresql+psycopg2://", "postgresql://", 1)
+    dsn = url.replace("+psycopg2://", "://", 1)
     try:
         with contextlib.closing(psycopg2.connect(dsn, connect_timeout=timeout_seconds)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("select 1")
+    except psycopg2.ProgrammingError:
+        # Its text repeats parts of the URL, which holds a password.
+        return "the URL has parts that the Postgres library does not understand"
     except psycopg2.Error as error:
         return _last_line(str(error))
     return None

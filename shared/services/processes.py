@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MARKER = "RECSWEEP_SERVICES_OF"
-_SERVER_NAMES = ("postgres", "valkey-server")
+SERVER_NAMES = ("postgres", "valkey-server")
 _POLL_SECONDS = 0.05
 
 
@@ -25,6 +25,8 @@ class Process:
     pid: int
     started: str
     name: str
+    # The parent's id changes when the parent dies: it does not tell processes apart.
+    parent: int = field(default=0, compare=False)
 
 
 def find_processes(state_dir: Path, server_folders: Sequence[Path]) -> list[Process]:
@@ -93,14 +95,15 @@ def _read_process(pid: int) -> Process | None:
             return None
         # "pid (name) state ppid …"; the name may hold spaces and parentheses, field 22 is the start.
         name, _, rest = stat.partition("(")[2].rpartition(")")
-        state, started = rest.split()[0], rest.split()[19]
+        words = rest.split()
+        state, parent, started = words[0], words[1], words[19]
     else:
-        line = _ps("-o", "state=,lstart=,ucomm=", "-p", str(pid)).strip()
+        line = _ps("-o", "state=,ppid=,lstart=,ucomm=", "-p", str(pid)).strip()
         if not line:
             return None
-        state, *words = line.split()
+        state, parent, *words = line.split()
         started, name = " ".join(words[:5]), " ".join(words[5:])
-    return None if state[0] in "ZX" else Process(pid, started, name)
+    return None if state[0] in "ZX" else Process(pid, started, name, int(parent))
 
 
 def _ancestors() -> set[int]:
@@ -121,7 +124,7 @@ def _is_ours(process: Process, marker: bytes, folders: set[bytes]) -> bool:
     if sys.platform != "linux":
         return os.fsdecode(marker) in _ps("-Eww", "-o", "command=", "-p", str(process.pid))
     root = Path(f"/proc/{process.pid}")
-    if process.name in _SERVER_NAMES:
+    if process.name in SERVER_NAMES:
         return bool(folders & {_working_folder(root), *_words(root / "cmdline")})
     return marker in _words(root / "environ")
 

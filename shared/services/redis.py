@@ -12,7 +12,7 @@ import redis
 
 from shared.errors import ServiceError
 from shared.services.ports import LOOPBACK, free_port
-from shared.services.secret import new_password, write_private
+from shared.services.secret import new_password, write_if_changed
 
 _CONFIG_NAME = "redis.conf"
 
@@ -28,11 +28,16 @@ class RedisServer:
     @property
     def url(self) -> str:
         """The broker URL for Celery."""
-        return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
+        return broker_url(self.port, self.password)
 
     def command(self) -> list[str]:
         """What starts the server in the foreground, run in `home`; holds no secret."""
-        return [str(redis_binary()), _CONFIG_NAME]
+        return [str(redis_binary()), _CONFIG_NAME, "--port", str(self.port)]
+
+
+def broker_url(port: int, password: str) -> str:
+    """URL of the embedded Redis for Celery."""
+    return f"redis://:{password}@{LOOPBACK}:{port}/0"
 
 
 def redis_binary() -> Path:
@@ -54,7 +59,6 @@ def write_config(server: RedisServer) -> None:
     server.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = [
         f"bind {LOOPBACK}",
-        f"port {server.port}",
         f"requirepass {server.password}",
         "dir ./",
         # Messages survive a kill; nothing is ever evicted to make room.
@@ -65,7 +69,7 @@ def write_config(server: RedisServer) -> None:
         'pidfile ""',
         "set-proc-title yes",
     ]
-    write_private(server.home / _CONFIG_NAME, "\n".join(lines) + "\n")
+    write_if_changed(server.home / _CONFIG_NAME, "\n".join(lines) + "\n")
 
 
 def can_ping(url: str, timeout_seconds: float = 3) -> str | None:
