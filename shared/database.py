@@ -18,7 +18,13 @@ from shared.settings import PROJECT_ROOT
 SQL_FOLDER = PROJECT_ROOT / "sql"
 
 # In the order in which they build on each other.
-VIEWS: tuple[str, ...] = ()
+VIEWS = (
+    "leaderboard",
+    "sweep_progress",
+    "recommendations_titled",
+    "serving_trials",
+    "best_recommendations",
+)
 
 # Two commands that upgrade at once take turns. The number is our own choice, nothing else uses it.
 _UPGRADE_LOCK = 7_032_020

@@ -4,19 +4,37 @@ Each function is one transaction. All raise StoreError, and StoreUnavailable, a 
 may succeed later.
 """
 
+from shared.store.access import grant_analyst
 from shared.store.claims import claim_trial, extend_lease, fail_trial, recover_lost_trials, release_trial
-from shared.store.datasets import save_dataset
+from shared.store.datasets import find_dataset, save_dataset
+from shared.store.promotions import list_promotions, promote_trial, rollback_promotion
+from shared.store.queries import list_queries, run_query
 from shared.store.records import (
     FAILURE_REASONS,
+    TRIAL_STATUSES,
     Claim,
+    Difference,
     EpochRecord,
     FailureReason,
+    LeaderboardRow,
     LeaseState,
+    Promotion,
+    Query,
     RankedItems,
+    RatingPrediction,
+    Recommendation,
     Sweep,
+    SweepProgress,
     Trial,
     TrialResult,
     TrialStatus,
+)
+from shared.store.reports import (
+    leaderboard,
+    rating_predictions_of,
+    recommendations_of,
+    stored_recommendations,
+    sweep_progress,
 )
 from shared.store.results import finish_trial, record_epoch
 from shared.store.sweeps import (
@@ -32,18 +50,29 @@ from shared.store.trials import (
     cancel_sweep,
     mark_published,
     queued_trials,
+    record_log,
     requeue_trials,
     sweep_trials,
+    trial_log_url,
 )
+from shared.store.verify import list_checks, verify_recommendations
 
 __all__ = [
     "FAILURE_REASONS",
+    "TRIAL_STATUSES",
     "Claim",
+    "Difference",
     "EpochRecord",
     "FailureReason",
+    "LeaderboardRow",
     "LeaseState",
+    "Promotion",
+    "Query",
     "RankedItems",
+    "RatingPrediction",
+    "Recommendation",
     "Sweep",
+    "SweepProgress",
     "Trial",
     "TrialResult",
     "TrialStatus",
@@ -54,17 +83,33 @@ __all__ = [
     "ensure_sweep",
     "extend_lease",
     "fail_trial",
+    "find_dataset",
     "find_sweep",
     "finish_trial",
+    "grant_analyst",
     "latest_sweep",
+    "leaderboard",
+    "list_checks",
+    "list_promotions",
+    "list_queries",
     "list_sweeps",
     "mark_published",
+    "promote_trial",
     "prune_sweeps",
     "queued_trials",
+    "rating_predictions_of",
+    "recommendations_of",
     "record_epoch",
+    "record_log",
     "recover_lost_trials",
     "release_trial",
     "requeue_trials",
+    "rollback_promotion",
+    "run_query",
     "save_dataset",
+    "stored_recommendations",
+    "sweep_progress",
     "sweep_trials",
+    "trial_log_url",
+    "verify_recommendations",
 ]

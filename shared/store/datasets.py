@@ -55,3 +55,10 @@ def save_dataset(engine: Engine, dataset: Dataset) -> int:
         if catalogue:
             connection.execute(insert(items), catalogue)
         return int(dataset_id)
+
+
+def find_dataset(engine: Engine, fingerprint: str) -> int | None:
+    """The `dataset_id` of the data with this fingerprint, None when it is not stored."""
+    stored = select(datasets.c.dataset_id).where(datasets.c.fingerprint == fingerprint)
+    with transaction(engine) as connection:
+        return connection.scalar(stored)

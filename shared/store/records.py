@@ -12,6 +12,7 @@ from shared.architecture import TrialConfig
 from shared.protocol import Protocol
 
 TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 LeaseState = Literal["held", "cancelled", "superseded"]
 FailureReason = Literal[
     "out_of_memory",
@@ -122,3 +123,121 @@ class TrialResult:
     log_url: str
     train_seconds: float
     peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """How many trials of a sweep are in which state; `n_lost` of the running ones have lost their worker."""
+
+    sweep_id: int
+    name: str
+    dataset_name: str
+    is_synthetic: bool
+    n_trials: int
+    n_queued: int
+    n_running: int
+    n_succeeded: int
+    n_failed: int
+    n_cancelled: int
+    n_lost: int
+    n_retried: int
+    train_seconds: float
+    best_rmse: float | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One line of the view `leaderboard`; what a trial has not measured is None.
+
+    Ranking metrics are those at `k`. The two comparisons say in words whether an architecture beats the
+    baselines; they are None for baselines.
+    """
+
+    rank: int
+    trial_id: int
+    label: str
+    status: TrialStatus
+    is_baseline: bool
+    n_parameters: int | None
+    best_epoch: int | None
+    val_loss: float | None
+    rmse: float | None
+    mae: float | None
+    k: int
+    ndcg: float | None
+    recall: float | None
+    precision: float | None
+    map: float | None
+    hit_rate: float | None
+    mrr: float | None
+    coverage: float | None
+    popularity: float | None
+    novelty: float | None
+    rmse_against_baselines: str | None
+    ndcg_against_baselines: str | None
+    train_seconds: float | None
+    peak_memory_bytes: int | None
+    attempt: int
+    model_url: str | None
+    log_url: str | None
+    error_reason: FailureReason | None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item; `predicted_rating` is the score clipped to the scale of the data set."""
+
+    rank: int
+    item_id: str
+    title: str
+    genres: tuple[str, ...]
+    n_ratings: int
+    score: float
+    predicted_rating: float
+
+
+@dataclass(frozen=True)
+class RatingPrediction:
+    """One of the items a user rated highest, with the prediction for it, not clipped."""
+
+    rank: int
+    item_id: str
+    title: str
+    genres: tuple[str, ...]
+    rating: float
+    prediction: float
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One row of the history: which trial is served for a data set from then on.
+
+    `trial_id` None: the best trial of the latest sweep.
+    """
+
+    promotion_id: int
+    dataset_id: int
+    trial_id: int | None
+    promoted_at: datetime
+    note: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """A stored query: its question and its parameters with their defaults, None where SQL chooses one."""
+
+    name: str
+    question: str
+    parameters: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a check of the stored lists found wrong with a trial."""
+
+    check: str
+    label: str
+    n_rows: int
+    example: str

@@ -16,11 +16,10 @@ from shared.tables import datasets, sweeps
 PARTITIONED_TABLES = ("recommendations", "rating_predictions")
 
 
-def create_sweep(
+def create_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
     engine: Engine,
     name: str,
     dataset_id: int,
-    *,
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,
@@ -30,11 +29,10 @@ def create_sweep(
         return _create(connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version)
 
 
-def ensure_sweep(
+def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
     engine: Engine,
     name: str,
     dataset_id: int,
-    *,
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,

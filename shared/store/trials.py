@@ -117,6 +117,29 @@ def cancel_sweep(engine: Engine, sweep_id: int) -> tuple[int, int]:
     return statuses.count("cancelled"), statuses.count("running")
 
 
+def record_log(engine: Engine, trial_id: int, attempt: int, log_url: str) -> None:
+    """Note where the log of a running attempt is, so that it is found however the attempt ends."""
+    statement = text("""
+        update trials set log_url = :log_url
+        where trial_id = :trial_id and attempt = :attempt and status = 'running'
+    """)
+    with transaction(engine) as connection:
+        connection.execute(statement, {"trial_id": trial_id, "attempt": attempt, "log_url": log_url})
+
+
+def trial_log_url(engine: Engine, label: str) -> str | None:
+    """Where the log of the trial of this label is, in the latest sweep in which it has one."""
+    statement = text("""
+        select log_url from trials
+        where label = :label and log_url is not null
+        order by sweep_id desc
+        limit 1
+    """)
+    with transaction(engine) as connection:
+        url: str | None = connection.scalar(statement, {"label": label})
+    return url
+
+
 def to_trial(row: Row[Any]) -> Trial:
     """The record of a row of the query above."""
     return Trial(**{**row._asdict(), "config": parse_trial_config(row.config)})

@@ -1,0 +1,110 @@
+"""What a person asks of results: progress, leaderboard, the lists of one user."""
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import numpy as np
+from sqlalchemy import Engine, Row, text
+
+from shared.database import transaction
+from shared.datasets.dataset import Dataset
+from shared.store.records import (
+    LeaderboardRow,
+    RankedItems,
+    RatingPrediction,
+    Recommendation,
+    SweepProgress,
+)
+
+Record = TypeVar("Record")
+
+_PROGRESS = text("""
+    select
+        sweep_id, name, dataset_name, is_synthetic, n_trials, n_queued, n_running, n_succeeded, n_failed,
+        n_cancelled, n_lost, n_retried, train_seconds, best_rmse, created_at, finished_at
+    from sweep_progress
+    order by sweep_id desc
+""")
+_LEADERBOARD = text("""
+    select
+        rank, trial_id, label, status, is_baseline, n_parameters, best_epoch, val_loss, rmse, mae, k, ndcg,
+        recall, precision, map, hit_rate, mrr, coverage, popularity, novelty, rmse_against_baselines,
+        ndcg_against_baselines, train_seconds, peak_memory_bytes, attempt, model_url, log_url, error_reason
+    from leaderboard
+    where sweep_id = :sweep_id
+    order by rank
+""")
+_RECOMMENDATIONS = text("""
+    select rank, item_id, title, genres, n_ratings, score, predicted_rating
+    from recommendations_titled
+    where trial_id = :trial_id and user_id = :user_id
+        and sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
+    order by rank
+""")
+_RATING_PREDICTIONS = text("""
+    select predictions.rank, predictions.item_id, items.title, items.genres, predictions.rating,
+        predictions.prediction
+    from rating_predictions as predictions
+    join sweeps using (sweep_id)
+    join items on items.dataset_id = sweeps.dataset_id and items.item_id = predictions.item_id
+    where predictions.trial_id = :trial_id and predictions.user_id = :user_id
+        and predictions.sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
+    order by predictions.rank
+""")
+_STORED_LISTS = text("""
+    select user_id, rank, item_id, score
+    from recommendations
+    where trial_id = :trial_id
+        and sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
+""")
+
+
+def sweep_progress(engine: Engine) -> list[SweepProgress]:
+    """How far every sweep is, newest first."""
+    with transaction(engine) as connection:
+        return [_record(SweepProgress, row) for row in connection.execute(_PROGRESS)]
+
+
+def leaderboard(engine: Engine, sweep_id: int) -> list[LeaderboardRow]:
+    """The trials of a sweep, best first; those without a result at the end."""
+    with transaction(engine) as connection:
+        rows = connection.execute(_LEADERBOARD, {"sweep_id": sweep_id})
+        return [_record(LeaderboardRow, row) for row in rows]
+
+
+def recommendations_of(engine: Engine, trial_id: int, user_id: str) -> list[Recommendation]:
+    """The list of one user from one trial, by rank; empty for an unknown user."""
+    with transaction(engine) as connection:
+        rows = connection.execute(_RECOMMENDATIONS, {"trial_id": trial_id, "user_id": user_id})
+        return [_record(Recommendation, row) for row in rows]
+
+
+def rating_predictions_of(engine: Engine, trial_id: int, user_id: str) -> list[RatingPrediction]:
+    """The items one user rated highest with the predictions of one trial, by rank."""
+    with transaction(engine) as connection:
+        rows = connection.execute(_RATING_PREDICTIONS, {"trial_id": trial_id, "user_id": user_id})
+        return [_record(RatingPrediction, row) for row in rows]
+
+
+def stored_recommendations(engine: Engine, trial_id: int, dataset: Dataset) -> RankedItems:
+    """All stored lists of a trial, as they were written."""
+    user_index = {user_id: index for index, user_id in enumerate(dataset.user_ids.tolist())}
+    item_index = {item_id: index for index, item_id in enumerate(dataset.item_ids.tolist())}
+    with transaction(engine) as connection:
+        rows = connection.execute(_STORED_LISTS, {"trial_id": trial_id}).all()
+    users = np.array([user_index[row.user_id] for row in rows], np.int32)
+    ranks = np.array([row.rank for row in rows], np.int32)
+    order = np.lexsort((ranks, users))
+    return RankedItems(
+        user_index=users[order],
+        rank=ranks[order],
+        item_index=np.array([item_index[row.item_id] for row in rows], np.int32)[order],
+        score=np.array([row.score for row in rows], np.float32)[order],
+    )
+
+
+def _record(kind: type[Record], row: Row[Any]) -> Record:
+    values = {field.name: getattr(row, field.name) for field in fields(kind)}  # type: ignore[arg-type]
+    if "genres" in values:
+        values["genres"] = tuple(values["genres"])
+    return kind(**values)

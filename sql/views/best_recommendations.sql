@@ -1,0 +1,25 @@
+-- The recommendations of the trial that is served for each data set.
+create view best_recommendations as
+select
+    serving_trials.dataset_name,
+    recommendations.user_id,
+    recommendations.rank,
+    recommendations.item_id,
+    items.title,
+    items.genres,
+    items.n_ratings,
+    recommendations.score,
+    cast(
+        least(greatest(recommendations.score, serving_trials.rating_min), serving_trials.rating_max) as real
+    ) as predicted_rating,
+    serving_trials.label,
+    serving_trials.is_promoted,
+    serving_trials.sweep_id,
+    serving_trials.trial_id
+from serving_trials
+join recommendations using (sweep_id, trial_id)
+join items on items.dataset_id = serving_trials.dataset_id and items.item_id = recommendations.item_id;
+
+comment on view best_recommendations is
+'The top k of every user from the trial in serving_trials: what an application reads, by dataset_name and user_id.';
+comment on column best_recommendations.predicted_rating is 'score, clipped to the scale of the data set';

@@ -1,0 +1,101 @@
+-- The trials of every sweep, best first, with what they measured and whether they beat the baselines.
+create view leaderboard as
+with measured as (
+    select
+        metrics.trial_id,
+        max(metrics.value) filter (where metrics.name = 'mae') as mae,
+        max(metrics.value) filter (where metrics.name like 'ndcg@%') as ndcg,
+        max(metrics.value) filter (where metrics.name like 'recall@%') as recall,
+        max(metrics.value) filter (where metrics.name like 'precision@%') as precision,
+        max(metrics.value) filter (where metrics.name like 'map@%') as map,
+        max(metrics.value) filter (where metrics.name like 'hit_rate@%') as hit_rate,
+        max(metrics.value) filter (where metrics.name like 'mrr@%') as mrr,
+        max(metrics.value) filter (where metrics.name like 'coverage@%') as coverage,
+        max(metrics.value) filter (where metrics.name like 'popularity@%') as popularity,
+        max(metrics.value) filter (where metrics.name like 'novelty@%') as novelty
+    from metrics
+    where metrics.split = 'validation'
+    group by metrics.trial_id
+),
+
+baselines as (
+    select trials.sweep_id, trials.label, trials.val_rmse, measured.ndcg
+    from trials
+    left join measured using (trial_id)
+    where trials.is_baseline and trials.status = 'succeeded'
+),
+
+compared as (
+    select
+        trials.trial_id,
+        string_agg(baselines.label, ' and ' order by baselines.label)
+            filter (where trials.val_rmse >= baselines.val_rmse) as not_beaten_on_rmse,
+        string_agg(baselines.label, ' and ' order by baselines.label)
+            filter (where measured.ndcg <= baselines.ndcg) as not_beaten_on_ndcg
+    from trials
+    join baselines using (sweep_id)
+    left join measured using (trial_id)
+    where trials.status = 'succeeded' and not trials.is_baseline
+    group by trials.trial_id
+)
+
+select
+    trials.sweep_id,
+    sweeps.name as sweep_name,
+    datasets.name as dataset_name,
+    datasets.is_synthetic,
+    row_number() over (
+        partition by trials.sweep_id order by trials.val_rmse nulls last, trials.label
+    ) as rank,
+    trials.trial_id,
+    trials.label,
+    trials.status,
+    trials.is_baseline,
+    trials.merge,
+    trials.embedding_size,
+    trials.dense_layers,
+    trials.n_parameters,
+    trials.best_epoch,
+    trials.val_loss,
+    trials.val_rmse as rmse,
+    measured.mae,
+    cast(sweeps.protocol ->> 'k' as integer) as k,
+    measured.ndcg,
+    measured.recall,
+    measured.precision,
+    measured.map,
+    measured.hit_rate,
+    measured.mrr,
+    measured.coverage,
+    measured.popularity,
+    measured.novelty,
+    case
+        when compared.trial_id is null then null
+        when compared.not_beaten_on_rmse is null then 'beats every baseline'
+        else 'does not beat ' || compared.not_beaten_on_rmse
+    end as rmse_against_baselines,
+    case
+        when compared.trial_id is null or measured.ndcg is null then null
+        when compared.not_beaten_on_ndcg is null then 'beats every baseline'
+        else 'does not beat ' || compared.not_beaten_on_ndcg
+    end as ndcg_against_baselines,
+    trials.train_seconds,
+    trials.peak_memory_bytes,
+    trials.attempt,
+    trials.model_url,
+    trials.log_url,
+    trials.error_reason
+from trials
+join sweeps using (sweep_id)
+join datasets using (dataset_id)
+left join measured using (trial_id)
+left join compared using (trial_id);
+
+comment on view leaderboard is
+'The trials of each sweep ranked by RMSE on the validation split, smallest first, then by label; trials without a result are last.';
+comment on column leaderboard.rank is 'from 1 within the sweep';
+comment on column leaderboard.k is 'length of the lists that the ranking metrics judge: ndcg is ndcg@k';
+comment on column leaderboard.rmse_against_baselines is
+'in words, whether the RMSE is below that of every baseline; null for baselines and where there is none yet';
+comment on column leaderboard.ndcg_against_baselines is
+'in words, whether ndcg@k is above that of every baseline; null for baselines and where there is none yet';

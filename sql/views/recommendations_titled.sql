@@ -1,0 +1,25 @@
+-- Every recommendation with what a person wants to read.
+create view recommendations_titled as
+select
+    recommendations.sweep_id,
+    recommendations.trial_id,
+    trials.label,
+    datasets.name as dataset_name,
+    recommendations.user_id,
+    recommendations.rank,
+    recommendations.item_id,
+    items.title,
+    items.genres,
+    items.n_ratings,
+    recommendations.score,
+    cast(least(greatest(recommendations.score, datasets.rating_min), datasets.rating_max) as real)
+        as predicted_rating
+from recommendations
+join trials using (sweep_id, trial_id)
+join sweeps using (sweep_id)
+join datasets using (dataset_id)
+join items on items.dataset_id = datasets.dataset_id and items.item_id = recommendations.item_id;
+
+comment on view recommendations_titled is 'Every recommendation with title, genres, support and predicted rating.';
+comment on column recommendations_titled.n_ratings is 'ratings of the item in the whole data set: its support';
+comment on column recommendations_titled.predicted_rating is 'score, clipped to the scale of the data set';
