@@ -69,7 +69,7 @@ def create_engine(url: str) -> Engine:
 def _parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         # The value may hold a password: it is not repeated.
         raise StoreError(
             "DATABASE_URL must have the form postgresql://user:password@host:port/database; it does not"

@@ -4,6 +4,7 @@ Each function is one transaction. All raise StoreError, and StoreUnavailable, a 
 may succeed later.
 """
 
+from shared.errors import FailureReason
 from shared.store.access import grant_analyst
 from shared.store.claims import claim_trial, extend_lease, fail_trial, recover_lost_trials, release_trial
 from shared.store.datasets import find_dataset, save_dataset
@@ -15,7 +16,6 @@ from shared.store.records import (
     Claim,
     Difference,
     EpochRecord,
-    FailureReason,
     LeaderboardRow,
     LeaseState,
     Promotion,

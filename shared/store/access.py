@@ -1,4 +1,8 @@
-"""The role of analysts: reads results, writes nothing."""
+"""The role of analysts: reads results, writes nothing.
+
+Only a superuser can take the making of large objects from a role; where DATABASE_URL names none, an analyst
+who switches off the role's read-only default can still make some.
+"""
 
 from typing import cast
 

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from shared.architecture import parse_trial_config
 from shared.database import transaction
+from shared.errors import FailureReason
 from shared.protocol import parse_protocol
-from shared.store.records import Claim, FailureReason, LeaseState, Trial, TrialStatus
+from shared.store.records import Claim, LeaseState, Trial, TrialStatus
 from shared.store.trials import OF_TRIALS, to_trial
 
 # Sessions inside `finish_trial` go by this name, followed by trial/attempt.

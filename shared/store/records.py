@@ -9,22 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.architecture import TrialConfig
+from shared.errors import FailureReason
 from shared.protocol import Protocol
 
 TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 LeaseState = Literal["held", "cancelled", "superseded"]
-FailureReason = Literal[
-    "out_of_memory",
-    "timeout",
-    "not_finite_loss",
-    "lost_worker",
-    "cancelled",
-    "disk_full",
-    "dataset",
-    "artifact",
-    "error",
-]
 FAILURE_REASONS: tuple[FailureReason, ...] = get_args(FailureReason)
 
 

@@ -1,0 +1,269 @@
+"""Results are written whole or not at all, by the attempt that owns the trial."""
+
+import contextlib
+import dataclasses
+import threading
+
+import numpy as np
+import psycopg2
+import pytest
+from sqlalchemy import Engine, text
+
+from shared.database import transaction
+from shared.errors import StoreError, StoreUnavailable
+from shared.store import (
+    RankedItems,
+    claim_trial,
+    finish_trial,
+    rating_predictions_of,
+    recommendations_of,
+    record_epoch,
+    recover_lost_trials,
+    release_trial,
+    stored_recommendations,
+    sweep_trials,
+)
+from shared.store.claims import FINISH_PREFIX
+from tests.factories import (
+    claim_label,
+    make_config,
+    make_dataset,
+    make_epochs,
+    make_result,
+    store_sweep,
+)
+
+LABEL = "concatenate_4_2_1"
+DATASET = make_dataset()
+RESULT = make_result(DATASET)
+# 4 users with 2 items each.
+N_ROWS = 8
+
+
+@pytest.fixture
+def sweep_id(engine: Engine) -> int:
+    return store_sweep(engine, DATASET, [make_config()]).sweep_id
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    tables = ("recommendations", "rating_predictions", "metrics", "epochs")
+    with engine.begin() as connection:
+        return {name: connection.scalar(text(f"select count(*) from {name}")) for name in tables}  # noqa: S608  names above
+
+
+def expire_lease(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("update trials set lease_expires_at = now() - interval '1 second' where status = 'running'")
+        )
+
+
+def test_finish_stores_the_whole_result(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    assert finish_trial(engine, claim, RESULT, DATASET)
+    assert counts(engine) == {
+        "recommendations": N_ROWS,
+        "rating_predictions": N_ROWS,
+        "metrics": 4,
+        "epochs": 3,
+    }
+    (trial,) = sweep_trials(engine, sweep_id)
+    assert (trial.status, trial.val_rmse, trial.epoch) == ("succeeded", 0.9, 3)
+    with engine.begin() as connection:
+        row = connection.execute(
+            text("select best_epoch, n_parameters, val_loss, model_url, log_url, train_seconds from trials")
+        ).one()
+        end = connection.execute(text("select end_reason, peak_memory_bytes from attempts")).one()
+    assert tuple(row) == (3, 77, pytest.approx(0.81), RESULT.model_url, RESULT.log_url, 1.5)
+    assert tuple(end) == ("succeeded", 1_000_000)
+
+
+def test_lists_come_back_as_they_were_written(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    finish_trial(engine, claim, RESULT, DATASET)
+    stored = stored_recommendations(engine, claim.trial_id, DATASET)
+    for field in ("user_index", "rank", "item_index", "score"):
+        np.testing.assert_array_equal(getattr(stored, field), getattr(RESULT.recommendations, field))
+
+
+def test_the_lists_of_a_user_come_with_titles(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    finish_trial(engine, claim, RESULT, DATASET)
+    first, second = recommendations_of(engine, claim.trial_id, "3")
+    assert (first.rank, first.score, second.rank, second.score) == (1, 5.0, 2, 4.5)
+    row = RESULT.recommendations.item_index[RESULT.recommendations.user_index == 2][0]
+    assert (first.item_id, first.title) == (str(10 * (row + 1)), f"Item {row}")
+    # The data hold ratings 1, 2 and 3: a score of 5 is a predicted rating of 3.
+    assert first.predicted_rating == 3.0
+    # User "3" rated the items in rows 2, 3 and 4 with 1, 2 and 3.
+    rated = rating_predictions_of(engine, claim.trial_id, "3")
+    assert [(row.item_id, row.rating, row.prediction) for row in rated] == [
+        ("50", 3.0, 3.5),
+        ("40", 2.0, 2.5),
+    ]
+    assert rated[0].genres == ("Drama", "Comedy")
+    assert recommendations_of(engine, claim.trial_id, "nobody") == []
+
+
+def test_ids_of_any_text_and_length_survive(engine):
+    dataset = dataclasses.replace(
+        DATASET,
+        user_ids=np.array(["a\tb", "naïve", "x" * 300, "𝄞 \\N"]),
+        item_ids=np.array(["'", '"', "0", "Ω", "\\", "a" * 200, "é", "ß"]),
+    )
+    sweep = store_sweep(engine, dataset, [make_config()])
+    claim = claim_label(engine, sweep.sweep_id, LABEL)
+    finish_trial(engine, claim, make_result(dataset), dataset)
+    stored = stored_recommendations(engine, claim.trial_id, dataset)
+    np.testing.assert_array_equal(stored.user_index, RESULT.recommendations.user_index)
+    np.testing.assert_array_equal(stored.item_index, RESULT.recommendations.item_index)
+
+
+def test_a_repeated_finish_of_the_same_attempt_is_true_and_changes_nothing(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    assert finish_trial(engine, claim, RESULT, DATASET)
+    assert finish_trial(engine, claim, make_result(DATASET, val_rmse=0.1), DATASET)
+    assert sweep_trials(engine, sweep_id)[0].val_rmse == 0.9
+    assert counts(engine)["recommendations"] == N_ROWS
+
+
+def test_a_superseded_attempt_writes_nothing(engine, sweep_id):
+    late = claim_label(engine, sweep_id, LABEL)
+    expire_lease(engine)
+    current = claim_trial(engine, late.trial_id, "worker-2", 60, "test")
+    assert current is not None
+    assert not finish_trial(engine, late, RESULT, DATASET)
+    assert set(counts(engine).values()) == {0}
+    assert finish_trial(engine, current, RESULT, DATASET)
+    assert not finish_trial(engine, late, RESULT, DATASET)
+
+
+def test_a_pruned_trial_is_superseded(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    with engine.begin() as connection:
+        connection.execute(text("delete from trials"))
+    assert not finish_trial(engine, claim, RESULT, DATASET)
+
+
+def test_an_expired_lease_that_nobody_took_still_counts(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    expire_lease(engine)
+    assert finish_trial(engine, claim, RESULT, DATASET)
+
+
+def test_a_result_the_database_refuses_leaves_nothing(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    score = RESULT.recommendations.score.copy()
+    score[-1] = np.nan
+    broken = dataclasses.replace(
+        RESULT, recommendations=dataclasses.replace(RESULT.recommendations, score=score)
+    )
+    with pytest.raises(StoreError, match="score_is_finite"):
+        finish_trial(engine, claim, broken, DATASET)
+    assert set(counts(engine).values()) == {0}
+    assert sweep_trials(engine, sweep_id)[0].status == "running"
+
+
+def test_two_finishes_of_one_attempt_at_once_are_both_true(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    barrier = threading.Barrier(2)
+    outcomes = []
+
+    def finish() -> None:
+        barrier.wait()
+        outcomes.append(finish_trial(engine, claim, RESULT, DATASET))
+
+    threads = [threading.Thread(target=finish) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [True, True]
+    assert counts(engine)["recommendations"] == N_ROWS
+
+
+def test_a_connection_lost_in_the_middle_can_be_repeated(engine, sweep_id, monkeypatch):
+    claim = claim_label(engine, sweep_id, LABEL)
+
+    def lose_connection(connection, *_):
+        connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.store.results._write_measures", lose_connection)
+        with pytest.raises(StoreUnavailable):
+            finish_trial(engine, claim, RESULT, DATASET)
+    assert set(counts(engine).values()) == {0}
+    assert finish_trial(engine, claim, RESULT, DATASET)
+
+
+@pytest.mark.parametrize("takes_over", ["claim", "recover"])
+def test_a_writer_stopped_in_the_middle_does_not_block_its_successor(engine, sweep_id, takes_over):
+    claim = claim_label(engine, sweep_id, LABEL, lease_seconds=0)
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with contextlib.closing(psycopg2.connect(url)) as stopped, stopped.cursor() as cursor:
+        # What a process stopped inside finish_trial holds: uncommitted rows, and the lock of the trial.
+        name = f"{FINISH_PREFIX}{claim.trial_id}/1"
+        cursor.execute("select set_config('application_name', %s, true)", [name])
+        cursor.execute(
+            "insert into recommendations (sweep_id, trial_id, user_id, rank, item_id, score)"
+            " values (%s, %s, '1', 1, '80', 1)",
+            [sweep_id, claim.trial_id],
+        )
+        cursor.execute("select from trials where trial_id = %s for update", [claim.trial_id])
+        if takes_over == "recover":
+            assert [trial.trial_id for trial in recover_lost_trials(engine)] == [claim.trial_id]
+        current = claim_trial(engine, claim.trial_id, "worker-2", 60, "test")
+        assert current is not None
+        assert finish_trial(engine, current, RESULT, DATASET)
+        with pytest.raises(psycopg2.OperationalError):
+            cursor.execute("select 1")
+
+
+def test_finish_keeps_the_attempt_of_every_epoch(engine, sweep_id):
+    first = claim_label(engine, sweep_id, LABEL)
+    for epoch in make_epochs(2):
+        record_epoch(engine, first.trial_id, 1, epoch)
+    release_trial(engine, first.trial_id, 1, "released")
+    second = claim_label(engine, sweep_id, LABEL)
+    record_epoch(engine, second.trial_id, 2, make_epochs(3)[2])
+    finish_trial(engine, second, RESULT, DATASET)
+    with engine.begin() as connection:
+        rows = connection.execute(text("select epoch, attempt from epochs order by epoch")).all()
+    assert [tuple(row) for row in rows] == [(1, 1), (2, 1), (3, 2)]
+
+
+def test_a_baseline_has_neither_epochs_nor_a_model(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    assert finish_trial(engine, claim, make_result(DATASET, n_epochs=0), DATASET)
+    assert counts(engine)["epochs"] == 0
+
+
+def test_a_trial_without_lists_is_stored(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    nothing = np.array([], np.int32)
+    empty = RankedItems(nothing, nothing, nothing, np.array([], np.float32), np.array([], np.float32))
+    result = dataclasses.replace(RESULT, recommendations=empty, rating_predictions=empty)
+    assert finish_trial(engine, claim, result, DATASET)
+    assert counts(engine)["recommendations"] == 0
+
+
+def test_rows_of_an_unknown_trial_are_refused(engine, sweep_id):
+    with (
+        pytest.raises(StoreError, match="names a trial that is not in its sweep"),
+        transaction(engine) as connection,
+    ):
+        connection.execute(
+            text("""
+                insert into recommendations (sweep_id, trial_id, user_id, rank, item_id, score)
+                values (:sweep_id, 999, '1', 1, '10', 1)
+            """),
+            {"sweep_id": sweep_id},
+        )
+
+
+def test_a_trial_with_recommendations_cannot_be_deleted(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    finish_trial(engine, claim, RESULT, DATASET)
+    with pytest.raises(StoreError, match="prune its sweep"), transaction(engine) as connection:
+        connection.execute(text("delete from trials"))
+    assert recover_lost_trials(engine) == []

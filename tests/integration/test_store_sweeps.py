@@ -1,0 +1,120 @@
+"""Data sets and sweeps: stored once, found again, pruned whole."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from shared.errors import StoreError
+from shared.protocol import Protocol
+from shared.store import (
+    create_sweep,
+    ensure_sweep,
+    find_dataset,
+    find_sweep,
+    latest_sweep,
+    list_sweeps,
+    promote_trial,
+    prune_sweeps,
+    record_log,
+    rollback_promotion,
+    save_dataset,
+    sweep_trials,
+    trial_log_url,
+)
+from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
+
+DATASET = make_dataset()
+LABEL = "concatenate_4_2_1"
+
+
+def test_a_data_set_is_stored_once_by_fingerprint(engine):
+    first = save_dataset(engine, DATASET)
+    assert save_dataset(engine, DATASET) == first == find_dataset(engine, DATASET.fingerprint)
+    other = make_dataset(n_users=5)
+    assert find_dataset(engine, other.fingerprint) is None
+    assert save_dataset(engine, other) != first
+
+
+def test_the_catalogue_is_stored_with_genres_and_support(engine):
+    save_dataset(engine, DATASET)
+    with engine.begin() as connection:
+        rows = connection.execute(
+            text("select item_index, item_id, title, genres, n_ratings from items order by item_index")
+        ).all()
+    # Four users rated three items each, beginning with the item of their own row: 1, 2, 3, 3, 2, 1.
+    assert [row.n_ratings for row in rows] == [1, 2, 3, 3, 2, 1, 0, 0]
+    assert tuple(rows[2])[:4] == (2, "30", "Item 2", ["Drama", "Comedy"])
+
+
+def test_the_newest_sweep_of_a_name_data_set_and_protocol_is_found(engine):
+    store_sweep(engine, DATASET, [])
+    newest = store_sweep(engine, DATASET, [])
+    other = store_sweep(engine, DATASET, [], protocol=Protocol(k=3))
+    assert find_sweep(engine, "small", newest.dataset_id, newest.protocol.protocol_hash) == newest
+    assert find_sweep(engine, "small", newest.dataset_id, other.protocol.protocol_hash) == other
+    assert find_sweep(engine, "other", newest.dataset_id, newest.protocol.protocol_hash) is None
+    assert latest_sweep(engine) == other
+    assert latest_sweep(engine, "other") is None
+    assert newest.dataset_name == "tiny"
+    assert newest.is_synthetic
+
+
+def test_two_schedulers_at_once_get_the_same_sweep(engine):
+    dataset_id = save_dataset(engine, DATASET)
+    barrier = threading.Barrier(2)
+    found = []
+
+    def ensure() -> None:
+        barrier.wait()
+        found.append(ensure_sweep(engine, "small", dataset_id, {"a": 1}, Protocol(), "test"))
+
+    threads = [threading.Thread(target=ensure) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] == found[1]
+    assert len(list_sweeps(engine)) == 1
+
+
+def test_create_always_starts_a_new_sweep(engine):
+    dataset_id = save_dataset(engine, DATASET)
+    first = create_sweep(engine, "small", dataset_id, {"a": 1}, Protocol(), "test")
+    second = create_sweep(engine, "small", dataset_id, {"a": 1}, Protocol(), "test")
+    assert [sweep.sweep_id for sweep in list_sweeps(engine)] == [second.sweep_id, first.sweep_id]
+
+
+def test_prune_removes_a_sweep_with_all_that_belongs_to_it(engine):
+    pruned = store_sweep(engine, DATASET, [make_config()])
+    kept = store_sweep(engine, DATASET, [make_config()])
+    for sweep in (pruned, kept):
+        store_result(engine, sweep.sweep_id, LABEL, DATASET, make_result(DATASET))
+    prune_sweeps(engine, [pruned.sweep_id])
+    assert list_sweeps(engine) == [kept]
+    assert sweep_trials(engine, pruned.sweep_id) == []
+    with engine.begin() as connection:
+        assert connection.scalar(text("select count(distinct sweep_id) from recommendations")) == 1
+        assert connection.scalar(text("select count(*) from attempts")) == 1
+        partition = f"recommendations_sweep_{pruned.sweep_id}"
+        assert connection.scalar(text("select to_regclass(:name)"), {"name": partition}) is None
+
+
+def test_prune_keeps_a_sweep_whose_trial_is_promoted(engine):
+    sweep = store_sweep(engine, DATASET, [make_config()])
+    store_result(engine, sweep.sweep_id, LABEL, DATASET, make_result(DATASET))
+    promote_trial(engine, LABEL, sweep.sweep_id, "")
+    with pytest.raises(StoreError, match=f"its trial {LABEL} is promoted"):
+        prune_sweeps(engine, [sweep.sweep_id])
+    rollback_promotion(engine, sweep.dataset_id)
+    prune_sweeps(engine, [sweep.sweep_id])
+    assert list_sweeps(engine) == []
+
+
+def test_the_log_of_a_trial_is_known_while_it_runs(engine):
+    sweep = store_sweep(engine, DATASET, [make_config()])
+    assert trial_log_url(engine, LABEL) is None
+    claim = claim_label(engine, sweep.sweep_id, LABEL)
+    record_log(engine, claim.trial_id, claim.attempt, "file:///trial.log")
+    record_log(engine, claim.trial_id, claim.attempt + 1, "file:///superseded.log")
+    assert trial_log_url(engine, LABEL) == "file:///trial.log"
