@@ -132,10 +132,14 @@ def _update_state(
 
 def _plan(settings: Settings, state_dir: Path, state: ServicesState) -> _Plan:
     endpoints = endpoints_of(settings, state)
-    redis = RedisServer(state_dir / "redis", state.ports["redis"], state.passwords["redis"])
+    postgres = redis = None
+    if settings.database_url is None:
+        postgres = _locate_postgres(state_dir, state)
+    if settings.broker_url is None:
+        redis = RedisServer(state_dir / "redis", state.ports["redis"], state.passwords["redis"])
     return _Plan(
-        postgres=_locate_postgres(state_dir, state) if settings.database_url is None else None,
-        redis=redis if settings.broker_url is None else None,
+        postgres=postgres,
+        redis=redis,
         own=own_programs(settings, state_dir, endpoints, state.n_workers or 0, state.ports["flower"]),
         endpoints=endpoints,
     )

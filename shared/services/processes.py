@@ -1,7 +1,7 @@
 """Processes that belong to one state folder, found without trusting recorded process ids.
 
-A process is ours when it inherited `MARKER=<state folder>` in its environment. Servers that overwrite
-their environment to change their title (Postgres, Redis) are known by their working folder instead.
+A process is ours when it inherited `MARKER=<state folder>` in its environment. Postgres overwrites its
+environment to change its title: it is known by its data folder, on its command line or where it works.
 """
 
 import os
@@ -32,7 +32,7 @@ class Process:
 def find_processes(state_dir: Path, server_folders: Sequence[Path]) -> list[Process]:
     """All live processes of this state folder except the caller and its parents; zombies do not count.
 
-    `server_folders` are the working folders of servers: Postgres' data, Redis' data.
+    `server_folders` are the folders in which servers, and nobody else, work.
     """
     marker = os.fsencode(f"{MARKER}={state_dir}")
     folders = {os.fsencode(folder) for folder in server_folders}
@@ -124,9 +124,10 @@ def _is_ours(process: Process, marker: bytes, folders: set[bytes]) -> bool:
     if sys.platform != "linux":
         return os.fsdecode(marker) in _ps("-Eww", "-o", "command=", "-p", str(process.pid))
     root = Path(f"/proc/{process.pid}")
-    if process.name in SERVER_NAMES:
-        return bool(folders & {_working_folder(root), *_words(root / "cmdline")})
-    return marker in _words(root / "environ")
+    if marker in _words(root / "environ"):
+        return True
+    places = {_working_folder(root), *_words(root / "cmdline")}
+    return process.name in SERVER_NAMES and bool(folders & places)
 
 
 def _words(path: Path) -> list[bytes]:

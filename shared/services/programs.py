@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.services.endpoints import Endpoints
@@ -43,7 +43,7 @@ class Program:
     directory: str | None = None
     account: str | None = None
     stop_signal: str = "TERM"
-    stop_wait_seconds: int = 30
+    stop_wait_seconds: int = 10
     n_start_retries: int = 3
     # Longer than a program needs to fail at its imports.
     start_seconds: int = 2
@@ -95,7 +95,8 @@ def own_programs(
     if n_workers > 0:
         worker_environment = environment | _ONE_THREAD | _SOFT_SHUTDOWN
         arguments = (*worker, "--loglevel", "INFO")
-        programs.append(_launched(state_dir, "worker", 50, arguments, worker_environment))
+        worker_program = _launched(state_dir, "worker", 50, arguments, worker_environment)
+        programs.append(replace(worker_program, stop_wait_seconds=30))
     return programs
 
 

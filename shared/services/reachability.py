@@ -12,7 +12,7 @@ from shared.services.postgres import can_connect
 from shared.services.redis import can_ping
 
 # A server that is being restarted gets this long; the whole check stays within 15 s.
-_PATIENCE_SECONDS = 8.0
+_PATIENCE_SECONDS = 4.0
 _ATTEMPT_SECONDS = 5
 # Waiting does not help against these.
 _FINAL = (

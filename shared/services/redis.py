@@ -67,7 +67,8 @@ def write_config(server: RedisServer) -> None:
         "daemonize no",
         'logfile ""',
         'pidfile ""',
-        "set-proc-title yes",
+        # The title would overwrite the environment by which its processes are found.
+        "set-proc-title no",
     ]
     write_if_changed(server.home / _CONFIG_NAME, "\n".join(lines) + "\n")
 

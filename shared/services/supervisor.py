@@ -16,6 +16,7 @@ from shared.services.ports import LOOPBACK
 
 CONFIGURATION_NAME = "supervisor.conf"
 PID_FILE_NAME = "supervisor.pid"
+SERVERS = frozenset({"postgres", "redis"})
 _ANSWER_TIMEOUT_SECONDS = 5.0
 _START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -49,7 +50,7 @@ class Supervisor:
 
     def __init__(self, port: int, password: str) -> None:
         url = f"http://{USER_NAME}:{password}@{LOOPBACK}:{port}/RPC2"
-        self._api: Any = xmlrpc.client.ServerProxy(url, transport=_Transport()).supervisor
+        self._proxy: Any = xmlrpc.client.ServerProxy(url, transport=_Transport())
 
     @classmethod
     def connect(cls, port: int | None, password: str, identifier: str) -> "Supervisor | None":
@@ -82,18 +83,13 @@ class Supervisor:
     def reload(self) -> None:
         """Read the configuration again; programs that changed or went are stopped and replaced.
 
-        Changed servers are started at once, other programs wait for `start`.
+        The new ones wait for `start`.
         """
         [[added, changed, removed]] = self._call("reloadConfig")
-        gone = [*changed, *removed]
-        states = self.states()
-        for name in gone:
-            if not states[name].is_stopped:
-                self._call("stopProcess", name, False)
-        self._wait(
-            lambda: all(state.is_stopped for name, state in self.states().items() if name in gone),
-            "stop the changed programs",
-        )
+        gone = {*changed, *removed}
+        # A worker hands its tasks back, for which it needs the servers.
+        self._stop(gone - SERVERS)
+        self._stop(gone & SERVERS)
         for name in gone:
             self._call("removeProcessGroup", name)
         for name in [*added, *changed]:
@@ -114,9 +110,19 @@ class Supervisor:
         """Begin to stop all programs, the last started first, and then the supervisor."""
         self._call("shutdown")
 
+    def _stop(self, names: Collection[str]) -> None:
+        states = self.states()
+        for name in names:
+            if not states[name].is_stopped:
+                self._call("stopProcess", name, False)
+        self._wait(
+            lambda: all(state.is_stopped for name, state in self.states().items() if name in names),
+            f"stop {', '.join(sorted(names))}",
+        )
+
     def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  (XML-RPC is not typed)
         try:
-            return getattr(self._api, method)(*arguments)
+            return getattr(self._proxy.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as error:
             raise ServiceError(f"the process supervisor refused {method}: {error.faultString}") from error
         except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
@@ -125,6 +131,8 @@ class Supervisor:
             raise ServiceError(
                 f"the process supervisor does not answer ({reason}): `make down`, then try again"
             ) from error
+        finally:
+            self._proxy("close")()
 
     def _wait(self, condition: Callable[[], bool], purpose: str) -> None:
         # Each question also makes the supervisor look at its programs at once instead of every second.
