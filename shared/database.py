@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import alembic.command
 import psycopg2
+import psycopg2.extensions
 import sqlalchemy
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -38,8 +39,6 @@ _CONNECT_ARGS = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
-    # A stopped process must not keep its locks: the server ends its transaction after a minute.
-    "options": "-c idle_in_transaction_session_timeout=60s",
 }
 
 # SQLSTATE classes and codes that go away by themselves: connection lost, rolled back by a deadlock,
@@ -60,10 +59,23 @@ _CONNECTION_ERRORS = (
 
 
 def create_engine(url: str) -> Engine:
-    """Engine for a `postgresql://` URL; connects at the first statement, keeps at most two connections."""
-    return sqlalchemy.create_engine(
-        _parse_url(url), connect_args=_CONNECT_ARGS, pool_pre_ping=True, pool_size=1, max_overflow=1
+    """Engine for a `postgresql://` URL; connects at the first statement, keeps at most two connections.
+
+    Options in the URL, such as `?connect_timeout=30`, take precedence over those here.
+    """
+    parsed = _parse_url(url)
+    arguments = {name: value for name, value in _CONNECT_ARGS.items() if name not in parsed.query}
+    engine = sqlalchemy.create_engine(
+        parsed, connect_args=arguments, pool_pre_ping=True, pool_size=1, max_overflow=1
     )
+    event.listen(engine, "connect", _limit_idle_transactions)
+    return engine
+
+
+def _limit_idle_transactions(connection: psycopg2.extensions.connection, _: object) -> None:
+    """A stopped process must not keep its locks: the server ends its transaction after a minute."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("set idle_in_transaction_session_timeout = '60s'")
 
 
 def _parse_url(url: str) -> URL:

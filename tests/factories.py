@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from shared.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.datasets.dataset import Dataset
@@ -156,3 +156,11 @@ def store_result(engine: Engine, sweep_id: int, label: str, dataset: Dataset, re
     if not finish_trial(engine, claim, result, dataset):
         raise AssertionError(f"trial {label} was superseded")
     return claim.trial_id
+
+
+def expire_leases(engine: Engine) -> None:
+    """As if every running worker had stopped answering."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("update trials set lease_expires_at = now() - interval '1 second' where status = 'running'")
+        )

@@ -40,7 +40,10 @@ def copy_rows(connection: Connection, table: str, columns: Mapping[str, Numbers 
     statement = sql.SQL("copy {} ({}) from stdin with (format binary)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    stream = _Stream(_encode(list(columns.values())))
+    lengths = {len(column.index if isinstance(column, Ids) else column) for column in columns.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"columns of one table must have equal lengths; got {sorted(lengths)}")
+    stream = _Stream(_encode(list(columns.values()), lengths.pop()))
     with closing(connection.connection.cursor()) as cursor:
         cursor.copy_expert(statement, stream, size=_READ_BYTES)
 
@@ -63,15 +66,12 @@ class _Stream:
         return bytes(piece)
 
 
-def _encode(columns: list[Numbers | Ids]) -> Iterator[bytes]:
+def _encode(columns: list[Numbers | Ids], n_rows: int) -> Iterator[bytes]:
     texts = {
         number: _text_fields(column.ids) for number, column in enumerate(columns) if isinstance(column, Ids)
     }
-    n_rows = {len(column.index if isinstance(column, Ids) else column) for column in columns}
-    if len(n_rows) != 1:
-        raise ValueError(f"columns of one table must have equal lengths; got {sorted(n_rows)}")
     yield _HEADER
-    for start in range(0, n_rows.pop(), _BLOCK_ROWS):
+    for start in range(0, n_rows, _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
         parts: list[_Padded] = []
         for number, column in enumerate(columns):

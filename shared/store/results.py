@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from shared.database import transaction
 from shared.datasets.dataset import Dataset
 from shared.errors import StoreError
-from shared.store.claims import FINISH_PREFIX, end_attempt
+from shared.store.attempts import FINISH_PREFIX, end_attempt
 from shared.store.copying import Ids, Numbers, copy_rows
 from shared.store.records import Claim, EpochRecord, RankedItems, TrialResult
 

@@ -174,5 +174,15 @@ def test_every_way_to_write_a_postgres_url_is_understood(scheme):
     assert engine.url.drivername == "postgresql+psycopg2"
 
 
+def test_options_in_the_url_take_precedence(engine):
+    url = engine.url.update_query_dict({"application_name": "mine", "options": "-c search_path=pg_catalog"})
+    other = create_engine(url.render_as_string(hide_password=False))
+    with transaction(other) as connection:
+        assert connection.scalar(text("show application_name")) == "mine"
+        assert connection.scalar(text("show search_path")) == "pg_catalog"
+        assert connection.scalar(text("show idle_in_transaction_session_timeout")) == "1min"
+    other.dispose()
+
+
 def test_a_process_uses_at_most_two_connections(engine):
     assert engine.pool.size() + engine.pool._max_overflow == 2

@@ -23,9 +23,11 @@ from shared.store import (
     stored_recommendations,
     sweep_trials,
 )
-from shared.store.claims import FINISH_PREFIX
+from shared.store.attempts import FINISH_PREFIX
+from shared.store.copying import copy_rows
 from tests.factories import (
     claim_label,
+    expire_leases,
     make_config,
     make_dataset,
     make_epochs,
@@ -49,13 +51,6 @@ def counts(engine: Engine) -> dict[str, int]:
     tables = ("recommendations", "rating_predictions", "metrics", "epochs")
     with engine.begin() as connection:
         return {name: connection.scalar(text(f"select count(*) from {name}")) for name in tables}  # noqa: S608  names above
-
-
-def expire_lease(engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            text("update trials set lease_expires_at = now() - interval '1 second' where status = 'running'")
-        )
 
 
 def test_finish_stores_the_whole_result(engine, sweep_id):
@@ -119,6 +114,21 @@ def test_ids_of_any_text_and_length_survive(engine):
     np.testing.assert_array_equal(stored.item_index, RESULT.recommendations.item_index)
 
 
+def test_lists_longer_than_a_block_are_written_whole(engine, sweep_id, monkeypatch):
+    monkeypatch.setattr("shared.store.copying._BLOCK_ROWS", 3)
+    monkeypatch.setattr("shared.store.copying._READ_BYTES", 7)
+    claim = claim_label(engine, sweep_id, LABEL)
+    finish_trial(engine, claim, RESULT, DATASET)
+    stored = stored_recommendations(engine, claim.trial_id, DATASET)
+    np.testing.assert_array_equal(stored.item_index, RESULT.recommendations.item_index)
+
+
+def test_columns_of_unequal_length_are_refused(engine, sweep_id):
+    columns = {"sweep_id": np.array([1, 2], np.int32), "trial_id": np.array([1], np.int32)}
+    with pytest.raises(ValueError, match=r"equal lengths; got \[1, 2\]"), transaction(engine) as connection:
+        copy_rows(connection, "recommendations", columns)
+
+
 def test_a_repeated_finish_of_the_same_attempt_is_true_and_changes_nothing(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
     assert finish_trial(engine, claim, RESULT, DATASET)
@@ -129,7 +139,7 @@ def test_a_repeated_finish_of_the_same_attempt_is_true_and_changes_nothing(engin
 
 def test_a_superseded_attempt_writes_nothing(engine, sweep_id):
     late = claim_label(engine, sweep_id, LABEL)
-    expire_lease(engine)
+    expire_leases(engine)
     current = claim_trial(engine, late.trial_id, "worker-2", 60, "test")
     assert current is not None
     assert not finish_trial(engine, late, RESULT, DATASET)
@@ -147,7 +157,7 @@ def test_a_pruned_trial_is_superseded(engine, sweep_id):
 
 def test_an_expired_lease_that_nobody_took_still_counts(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
-    expire_lease(engine)
+    expire_leases(engine)
     assert finish_trial(engine, claim, RESULT, DATASET)
 
 

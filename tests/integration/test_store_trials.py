@@ -21,7 +21,15 @@ from shared.store import (
     requeue_trials,
     sweep_trials,
 )
-from tests.factories import claim_label, make_config, make_dataset, make_epochs, make_result, store_sweep
+from tests.factories import (
+    claim_label,
+    expire_leases,
+    make_config,
+    make_dataset,
+    make_epochs,
+    make_result,
+    store_sweep,
+)
 
 LABEL = "concatenate_4_2_1"
 DATASET = make_dataset()
@@ -43,13 +51,6 @@ def attempts(engine: Engine) -> list[tuple[object, ...]]:
             text("select attempt, worker, end_reason, ended_at is null from attempts order by attempt")
         )
         return [tuple(row) for row in rows]
-
-
-def expire_lease(engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            text("update trials set lease_expires_at = now() - interval '1 second' where status = 'running'")
-        )
 
 
 def test_add_trials_queues_each_configuration_once(engine, sweep_id):
@@ -110,7 +111,7 @@ def test_a_trial_that_is_over_cannot_be_claimed(engine, sweep_id, end):
 
 def test_an_expired_lease_can_be_claimed_and_closes_the_lost_attempt(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
-    expire_lease(engine)
+    expire_leases(engine)
     second = claim_trial(engine, claim.trial_id, "worker-2", 60, "test")
     assert second is not None
     assert second.attempt == 2
@@ -119,14 +120,14 @@ def test_an_expired_lease_can_be_claimed_and_closes_the_lost_attempt(engine, swe
 
 def test_extend_lease_holds_an_expired_trial_nobody_took(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
-    expire_lease(engine)
+    expire_leases(engine)
     assert extend_lease(engine, claim.trial_id, 1, 60) == "held"
     assert claim_trial(engine, claim.trial_id, "worker-2", 60, "test") is None
 
 
 def test_extend_lease_tells_a_late_worker_that_it_was_superseded(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
-    expire_lease(engine)
+    expire_leases(engine)
     claim_trial(engine, claim.trial_id, "worker-2", 60, "test")
     assert extend_lease(engine, claim.trial_id, 1, 60) == "superseded"
     assert extend_lease(engine, claim.trial_id, 2, 60) == "held"
@@ -162,7 +163,7 @@ def test_fail_with_retry_queues_until_attempts_are_used_up(engine, sweep_id):
 
 def test_a_superseded_attempt_cannot_fail_release_or_record(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
-    expire_lease(engine)
+    expire_leases(engine)
     claim_trial(engine, claim.trial_id, "worker-2", 60, "test")
     assert not fail_trial(engine, claim.trial_id, 1, "error", "late")
     assert not release_trial(engine, claim.trial_id, 1, "released")
@@ -185,7 +186,7 @@ def test_recover_queues_lost_trials_and_names_what_was_lost_in_the_end(engine, s
     for attempt in (1, 2, 3):
         claim = claim_label(engine, sweep_id, LABEL)
         record_epoch(engine, claim.trial_id, attempt, make_epochs(2)[1])
-        expire_lease(engine)
+        expire_leases(engine)
         recovered.append([trial.label for trial in recover_lost_trials(engine)])
     assert recovered == [[LABEL], [LABEL], []]
     trial = only_trial(engine, sweep_id)
@@ -218,7 +219,7 @@ def test_a_cancelled_trial_does_not_come_back(engine, sweep_id, end):
     claim = claim_label(engine, sweep_id, LABEL)
     cancel_sweep(engine, sweep_id)
     if end == "lost":
-        expire_lease(engine)
+        expire_leases(engine)
         assert claim_trial(engine, claim.trial_id, "worker-2", 60, "test") is None
         assert recover_lost_trials(engine) == []
     elif end == "released":

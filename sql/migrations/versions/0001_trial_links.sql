@@ -20,7 +20,9 @@ end
 $$;
 comment on function check_written_trials() is 'Refuses rows whose trial is not in their sweep.';
 
-create function check_deleted_trials() returns trigger language plpgsql as $$
+-- Finding no row takes one look into the index of each partition; a hash join would read them whole.
+create function check_deleted_trials() returns trigger language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     if exists (select from deleted_rows join recommendations using (sweep_id, trial_id))
     or exists (select from deleted_rows join rating_predictions using (sweep_id, trial_id)) then
