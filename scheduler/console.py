@@ -6,7 +6,9 @@ from functools import wraps
 from typing import ParamSpec
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 from sqlalchemy import Engine
 
 from shared.database import create_engine
@@ -17,7 +19,15 @@ from shared.store import Sweep, latest_sweep
 
 P = ParamSpec("P")
 
-console = Console(highlight=False)
+# A pipe or a file has no width: wide enough for every table.
+_NO_TERMINAL_WIDTH = 160
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _NO_TERMINAL_WIDTH)
+
+
+def new_table(title: str, *columns: str) -> Table:
+    """A table in the one style of all commands."""
+    return Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -54,33 +54,37 @@ def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
     )
 
 
-def find_stored(
-    engine: Engine, spec: SweepSpec, dataset: Dataset, *, fresh: bool
-) -> tuple[Sweep | None, list[Trial]]:
-    """The stored sweep that this file and data set continue, and its trials; none when `fresh`."""
-    dataset_id = None if fresh else store.find_dataset(engine, dataset.fingerprint)
+def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> list[Trial]:
+    """Trials of the stored sweep that this file and data set would continue; reads only."""
+    dataset_id = store.find_dataset(engine, dataset.fingerprint)
     if dataset_id is None:
-        return None, []
+        return []
     sweep = store.find_sweep(engine, spec.name, dataset_id, spec.protocol.protocol_hash)
-    return sweep, store.sweep_trials(engine, sweep.sweep_id) if sweep else []
+    return store.sweep_trials(engine, sweep.sweep_id) if sweep else []
 
 
 def dispatch(
     engine: Engine, broker_url: str, artifacts_url: str, spec: SweepSpec, dataset: Dataset, *, fresh: bool
 ) -> tuple[Sweep, Plan]:
-    """Store the data set, the sweep and its trials, then publish what has no message yet."""
-    configs = expand(spec)
-    sweep, stored = find_stored(engine, spec, dataset, fresh=fresh)
-    plan = make_plan(configs, stored)
-    store_prepared(artifacts_url, dataset)
-    if sweep is None:
-        dataset_id = store.save_dataset(engine, dataset)
-        sweep = store.create_sweep(
-            engine, spec.name, dataset_id, dict(spec.source), spec.protocol, code_version()
-        )
+    """Store the data set, the sweep and its trials, then publish what has no message yet.
+
+    `fresh` starts a new sweep beside the stored one.
+    """
+    _store_prepared(artifacts_url, dataset)
+    open_sweep = store.create_sweep if fresh else store.ensure_sweep
+    sweep = open_sweep(
+        engine,
+        spec.name,
+        store.save_dataset(engine, dataset),
+        spec=dict(spec.source),
+        protocol=spec.protocol,
+        code_version=code_version(),
+    )
+    stored = store.sweep_trials(engine, sweep.sweep_id)
+    plan = make_plan(expand(spec), stored)
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
-    hashes = {config.config_hash for config in plan.to_run}
-    store.requeue_trials(engine, [trial.trial_id for trial in stored if trial.config.config_hash in hashes])
+    to_run = {config.config_hash for config in plan.to_run}
+    store.requeue_trials(engine, [t.trial_id for t in stored if t.config.config_hash in to_run])
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]
     publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in by_cost(missing)])
     return sweep, plan
@@ -100,7 +104,7 @@ def by_cost(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: expected_cost(trial.config), reverse=True)
 
 
-def store_prepared(artifacts_url: str, dataset: Dataset) -> None:
+def _store_prepared(artifacts_url: str, dataset: Dataset) -> None:
     """Put the prepared data set where every worker finds it, once per fingerprint."""
     url = f"{artifacts_url}/datasets/{dataset.fingerprint}.npz"
     if not artifact_exists(url):

@@ -1,13 +1,15 @@
 """Commands that show results."""
 
+from collections.abc import Mapping
+
 import click
-from rich.table import Table
 from sqlalchemy import Engine
 
-from scheduler.console import console, describe_data, one_line_errors, open_store, require_sweep
+from scheduler.console import console, describe_data, new_table, one_line_errors, open_store, require_sweep
 from shared import store
+from shared.datasets import canonical_id
 from shared.errors import SpecError
-from shared.store import Sweep
+from shared.store import LeaderboardRow, Sweep
 
 
 @click.command()
@@ -24,11 +26,9 @@ def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
     rows = store.leaderboard(engine, sweep.sweep_id)
     k = sweep.protocol.k
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
-    table = Table(title=f"Sweep {sweep.sweep_id} {sweep.name} on {data}", title_justify="left")
-    for name in ("rank", "trial"):
-        table.add_column(name, no_wrap=True)
-    for name in ("RMSE", f"ndcg@{k}", f"recall@{k}", f"coverage@{k}", "parameters", "epoch", "seconds"):
-        table.add_column(name, justify="right")
+    table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}", "", "trial")
+    for name in ("RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", "weights", "epoch", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             str(row.rank),
@@ -43,12 +43,31 @@ def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
             style="dim" if row.is_baseline else None,
         )
     console.print(table)
+    console.print(_against_baselines("RMSE", {row.label: row.rmse_against_baselines for row in rows}))
+    console.print(_against_baselines(f"ndcg@{k}", {row.label: row.ndcg_against_baselines for row in rows}))
+
+
+def _against_baselines(measure: str, verdicts: Mapping[str, str | None]) -> str:
+    """In words, which architectures do not beat the baselines."""
+    compared = {label: verdict for label, verdict in verdicts.items() if verdict is not None}
+    if not compared:
+        return f"{measure}: nothing to compare with the baselines yet"
+    losers: dict[str, list[str]] = {}
+    for label, verdict in compared.items():
+        if verdict.startswith("does not beat "):
+            losers.setdefault(verdict.removeprefix("does not beat "), []).append(label)
+    if not losers:
+        return f"{measure}: every architecture beats the baselines"
+    return f"{measure}: " + "; ".join(
+        f"no architecture beats {baselines}"
+        if len(labels) == len(compared)
+        else f"{', '.join(labels)} {'do' if len(labels) > 1 else 'does'} not beat {baselines}"
+        for baselines, labels in losers.items()
+    )
 
 
 @click.command()
-@click.option(
-    "--user", "user_id", envvar="RECSWEEP_USER", default=None, help="Id of a user."
-)
+@click.option("--user", "user_id", envvar="RECSWEEP_USER", default=None, help="Id of a user.")
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a trial; default the best.")
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
 @one_line_errors
@@ -56,35 +75,29 @@ def recommend(user_id: str | None, label: str | None, sweep_name: str | None) ->
     """Show a user's top-rated items with their predictions, and the recommendations."""
     if not user_id:
         raise SpecError("which user? make recommend USER=2000")
+    user_id = canonical_id(user_id)
     engine, _ = open_store()
     sweep = require_sweep(engine, sweep_name)
     row = _find_trial(engine, sweep, label)
     recommended = store.recommendations_of(engine, row.trial_id, user_id)
     rated = store.rating_predictions_of(engine, row.trial_id, user_id)
     if not rated and not recommended:
-        raise SpecError(
-            f"user {user_id!r} is not in data set {sweep.dataset_name}; list users with `make psql`"
-        )
+        raise SpecError(f"user {user_id!r} is not in data set {sweep.dataset_name}")
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
     console.print(f"User {user_id}, {row.label} (RMSE {_number(row.rmse)}), sweep {sweep.sweep_id} on {data}")
-    table = Table("rank", "item_id", "rating", "prediction", "title", "genres", title="Top-rated by the user")
-    for item in rated:
-        table.add_row(
-            str(item.rank),
-            item.item_id,
-            f"{item.rating:g}",
-            f"{item.score:.4f}",
-            item.title,
-            "|".join(item.genres),
-        )
+    table = new_table("Top-rated by the user", "rank", "item_id", "rating", "prediction", "title", "genres")
+    for one in rated:
+        prediction, genres = f"{one.prediction:.4f}", "|".join(one.genres)
+        table.add_row(str(one.rank), one.item_id, f"{one.rating:g}", prediction, one.title, genres)
     console.print(table)
-    table = Table("rank", "item_id", "score", "title", "genres", title="Recommended")
+    table = new_table("Recommended", "rank", "item_id", "score", "title", "genres")
     for item in recommended:
-        table.add_row(str(item.rank), item.item_id, f"{item.score:.4f}", item.title, "|".join(item.genres))
+        score, genres = f"{item.score:.4f}", "|".join(item.genres)
+        table.add_row(str(item.rank), item.item_id, score, item.title, genres)
     console.print(table)
 
 
-def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> store.LeaderboardRow:
+def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> LeaderboardRow:
     rows = [row for row in store.leaderboard(engine, sweep.sweep_id) if row.status == "succeeded"]
     if not rows:
         raise SpecError(f"no trial of sweep {sweep.sweep_id} has succeeded yet: see `make status`")

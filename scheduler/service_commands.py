@@ -4,11 +4,11 @@ import logging
 import os
 import signal
 import threading
+from datetime import timedelta
 
 import click
-from rich.table import Table
 
-from scheduler.console import console, describe_data, one_line_errors, open_store
+from scheduler.console import console, describe_data, new_table, one_line_errors, open_store
 from scheduler.recover import Watcher
 from shared import store
 from shared.artifacts import read_artifact
@@ -23,22 +23,24 @@ def status() -> None:
     """Show services, workers and the progress of the sweeps."""
     settings = load_settings()
     services = services_status(settings)
-    table = Table("service", "state", "address", "pid", "up since", title="Services", title_justify="left")
+    table = new_table("Services", "service", "state", "address", "pid", "up for")
     for service in services:
-        table.add_row(service.name, service.state, service.address, str(service.pid or ""), service.uptime)
+        uptime = "" if service.uptime_seconds is None else str(timedelta(seconds=int(service.uptime_seconds)))
+        table.add_row(service.name, service.state, service.address, str(service.pid or ""), uptime)
     console.print(table)
     try:
         engine, _ = open_store(settings)
     except ServiceError as error:
         console.print(str(error), soft_wrap=True)
         return
-    table = Table("sweep", "name", "data", "queued", "running", "succeeded", "failed", "cancelled")
+    counts = (*store.TRIAL_STATUSES, "lost", "retried")
+    table = new_table("Sweeps", "sweep", "name", "data", *counts)
     for row in store.sweep_progress(engine):
         table.add_row(
             str(row.sweep_id),
             row.name,
             describe_data(row.dataset_name, is_synthetic=row.is_synthetic),
-            *(str(getattr(row, f"n_{state}")) for state in store.TRIAL_STATUSES),
+            *(str(getattr(row, f"n_{state}")) for state in counts),
         )
     console.print(table)
 

@@ -6,23 +6,21 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.console import console, describe_data, one_line_errors, open_store, require_sweep
-from scheduler.dispatch import dispatch, find_stored, make_plan
+from scheduler.dispatch import dispatch, make_plan, stored_trials
 from scheduler.expand import expand
 from scheduler.result_commands import print_leaderboard
 from scheduler.spec import SweepSpec, find_sweep_file, read_spec
 from scheduler.watch import watch_sweep
 from shared import store
 from shared.database import create_engine
-from shared.datasets import resolve_dataset
+from shared.datasets import download_progress, resolve_dataset
 from shared.services import Endpoints, ensure_services
 from shared.settings import Settings, load_settings
 from shared.store import Sweep, Trial
 
 
 @click.command()
-@click.option(
-    "--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file."
-)
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file.")
 @click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="ml-1m, ml-100k or sample.")
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
@@ -32,9 +30,11 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    dataset, notice = resolve_dataset(dataset_name, settings)
-    if notice:
-        console.print(notice, style="yellow", soft_wrap=True)
+    with download_progress(console) as progress:
+        resolved = resolve_dataset(dataset_name, settings, progress)
+    if resolved.notice:
+        console.print(resolved.notice, style="yellow", soft_wrap=True)
+    dataset = resolved.dataset
     endpoints = ensure_services(settings, workers)
     engine = create_engine(endpoints.database_url)
     console.print(
@@ -42,8 +42,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
     if dry_run:
-        _, stored = find_stored(engine, spec, dataset, fresh=fresh)
-        _print_plan(spec, stored)
+        _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
         return
     stored_sweep, plan = dispatch(
         engine, endpoints.broker_url, settings.artifacts, spec, dataset, fresh=fresh

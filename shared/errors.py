@@ -1,5 +1,19 @@
 """The errors a caller can act on. Every message states the rule, the value, the place and the remedy."""
 
+from typing import Literal
+
+FailureReason = Literal[
+    "out_of_memory",
+    "timeout",
+    "not_finite_loss",
+    "lost_worker",
+    "cancelled",
+    "disk_full",
+    "dataset",
+    "artifact",
+    "error",
+]
+
 
 class RecsweepError(Exception):
     """Root of all expected errors; the command line prints its one line and exits with code 2."""
@@ -17,7 +31,7 @@ class StoreError(RecsweepError):
     """The database cannot be reached or holds something else than expected."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(StoreError):  # noqa: N818  The name says the state: it may pass.
     """The database cannot be reached for now: the same call may succeed later."""
 
 
@@ -28,13 +42,13 @@ class ServiceError(RecsweepError):
 class TrialError(RecsweepError):
     """A trial cannot go on.
 
-    `reason` is one of `shared.store.FAILURE_REASONS`: the short word stored beside the message.
+    `reason` is the short word stored beside the message.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: FailureReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["TrialError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["TrialError"], tuple[FailureReason, str]]:
         # Celery pickles exceptions between a task process and its parent.
         return type(self), (self.reason, str(self))

@@ -17,16 +17,16 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_shutting_down
-from shared.database import create_engine
 from sqlalchemy import Engine
 
 from shared import store
 from shared.artifacts import cached_artifact, delete_artifact
+from shared.database import create_engine
 from shared.datasets import Dataset, read_dataset
-from shared.errors import DatasetError, StoreUnavailable, TrialError
+from shared.errors import DatasetError, FailureReason, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
-from shared.store import Claim, FailureReason, TrialResult
+from shared.store import Claim, TrialResult
 from shared.version import code_version
 from worker.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 
@@ -68,9 +68,10 @@ def train_architecture(self: Task, trial_id: int, label: str) -> str:
 
 
 def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
-    from worker.trial import checkpoint_url, run_trial  # noqa: PLC0415  It imports TensorFlow.
+    from worker.trial import checkpoint_url, log_url, run_trial  # noqa: PLC0415  It imports TensorFlow.
 
     settings = load_settings()
+    store.record_log(engine, claim.trial_id, claim.attempt, log_url(settings.artifacts, claim))
     dataset = _dataset(settings.artifacts, claim.fingerprint)
     result = run_trial(
         claim,

@@ -15,6 +15,7 @@ from shared.datasets import Dataset, Split, n_item_rows, split_ratings
 from shared.errors import TrialError
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.baselines import fit_baseline
+from worker.engine.batches import Ratings
 from worker.memory import peak_memory_bytes, reset_peak_memory
 from worker.metrics import validation_metrics
 from worker.recommend import predict_top_rated, recommend_all
@@ -48,6 +49,16 @@ def checkpoint_url(artifacts_url: str, trial_id: int) -> str:
     return f"{artifacts_url}/checkpoints/{trial_id}.npz"
 
 
+def attempt_folder(artifacts_url: str, claim: Claim) -> str:
+    """Where one attempt leaves its model and its log."""
+    return f"{artifacts_url}/sweep-{claim.sweep_id}/{claim.label}/attempt-{claim.attempt}"
+
+
+def log_url(artifacts_url: str, claim: Claim) -> str:
+    """Where the log of one attempt lies."""
+    return f"{attempt_folder(artifacts_url, claim)}/trial.log"
+
+
 def run_trial(
     claim: Claim,
     dataset: Dataset,
@@ -60,8 +71,7 @@ def run_trial(
     Raises TrialError with its reason, and whatever `check_stop` raises.
     """
     reset_peak_memory()
-    folder = f"{artifacts_url}/sweep-{claim.sweep_id}/{claim.label}/attempt-{claim.attempt}"
-    log = TrialLog(f"{folder}/trial.log")
+    log = TrialLog(log_url(artifacts_url, claim))
     log.write(
         f"trial {claim.trial_id} {claim.label}, sweep {claim.sweep_id}, attempt {claim.attempt}, "
         f"data {claim.dataset_name} {claim.fingerprint}, {claim.protocol}"
@@ -71,7 +81,7 @@ def run_trial(
         if claim.config.baseline is not None:
             fitted = _fit_baseline(claim.config.baseline, dataset, split)
         else:
-            fitted = _train(claim, dataset, split, folder, artifacts_url, log, on_epoch, check_stop)
+            fitted = _train(claim, dataset, split, artifacts_url, log, on_epoch, check_stop)
         check_stop()
         return _evaluate(claim, dataset, split, fitted, log)
     except BaseException as error:
@@ -96,11 +106,10 @@ def _fit_baseline(baseline: Baseline, dataset: Dataset, split: Split) -> _Fitted
     return _Fitted(scorer, n_parameters, time.perf_counter() - started)
 
 
-def _train(
+def _train(  # noqa: PLR0917  Its arguments are those of the trial, passed on once.
     claim: Claim,
     dataset: Dataset,
     split: Split,
-    folder: str,
     artifacts_url: str,
     log: TrialLog,
     on_epoch: Callable[[EpochRecord], None],
@@ -110,8 +119,10 @@ def _train(
     if architecture is None or training is None:
         raise TrialError("error", f"trial {claim.trial_id} has neither an architecture nor a baseline")
 
-    def take_part(positions: npt.NDArray[np.int64]) -> RatingArrays:
-        return dataset.user_index[positions], dataset.item_index[positions], dataset.ratings[positions]
+    def take_part(positions: npt.NDArray[np.int64]) -> Ratings:
+        return Ratings(
+            dataset.user_index[positions], dataset.item_index[positions], dataset.ratings[positions]
+        )
 
     def log_epoch(epoch: EpochRecord) -> None:
         log.write(
@@ -138,7 +149,7 @@ def _train(
     train_seconds = time.perf_counter() - started
     log.write(f"smallest validation RMSE {trained.val_rmse:.4f} at epoch {trained.best_epoch}")
     log.write(trained.model.summary())
-    model_url = f"{folder}/{claim.label}.keras"
+    model_url = f"{attempt_folder(artifacts_url, claim)}/{claim.label}.keras"
     with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
         path = Path(temporary) / f"{claim.label}.keras"
         trained.model.save(path)
@@ -148,8 +159,8 @@ def _train(
 
 
 def _evaluate(claim: Claim, dataset: Dataset, split: Split, fitted: _Fitted, log: TrialLog) -> TrialResult:
-    recommendations = recommend_all(fitted.scorer, dataset, split, claim.protocol)
-    metrics = validation_metrics(fitted.scorer, dataset, split, claim.protocol)
+    rankings = recommend_all(fitted.scorer, dataset, split, claim.protocol)
+    metrics = validation_metrics(fitted.scorer, dataset, split, claim.protocol, rankings)
     log.write(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     trained = fitted.trained
     return TrialResult(
@@ -159,7 +170,7 @@ def _evaluate(claim: Claim, dataset: Dataset, split: Split, fitted: _Fitted, log
         val_rmse=trained.val_rmse if trained else metrics["rmse"],
         metrics=metrics,
         epochs=trained.epochs if trained else (),
-        recommendations=recommendations,
+        recommendations=rankings.recommendations,
         rating_predictions=predict_top_rated(fitted.scorer, dataset, claim.protocol),
         model_url=fitted.model_url,
         log_url=log.url,

@@ -35,7 +35,7 @@ def test_sweep_says_its_data_plan_progress_and_leaderboard(swept):
     assert f"{N_TRIALS} trials: to run {N_TRIALS}, done 0, running 0, failed 0" in swept
     assert f"[{N_TRIALS}/{N_TRIALS}]" in swept
     assert f"{N_TRIALS} of {N_TRIALS} trials succeeded" in swept
-    for label in ("concatenate_8_4_1", "dot_8_4_1", "baseline_user_item_bias"):
+    for label in ("concatenate_8_4_1_epochs1", "dot_8_4_1_epochs1", "baseline_user_item_bias"):
         assert label in swept
     for hint in ("Flower:", "make psql", "Models:"):
         assert hint in swept
@@ -68,13 +68,13 @@ def test_the_second_sweep_finds_everything_done(make, swept):
 
 def test_exactly_the_failed_trials_run_again(make, select):
     failed = "update trials set status = 'failed', finished_at = now(), error_reason = 'error',"
-    result = make("psql", f"C={failed} error_message = 'made by a test' where label = 'dot_8_4_1'")
+    result = make("psql", f"C={failed} error_message = 'made by a test' where label = 'dot_8_4_1_epochs1'")
     assert "UPDATE 1" in result.stdout, result.stderr
     result = make("sweep", "SWEEP=smoke", "DATASET=sample")
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"to run 1, done {N_TRIALS - 1}, running 0, failed 1 (to run again)" in result.stdout
     attempts = {row["label"]: row["attempt"] for row in select("select label, attempt from trials")}
-    assert attempts.pop("dot_8_4_1") == "2"
+    assert attempts.pop("dot_8_4_1_epochs1") == "2"
     assert set(attempts.values()) == {"1"}
 
 
@@ -82,20 +82,20 @@ def test_dry_run_shows_the_plan_and_stores_nothing(make, select):
     result = make("sweep", "SWEEP=smoke", "DATASET=sample", "FRESH=1", "DRY_RUN=1")
     assert result.returncode == 0
     assert f"to run {N_TRIALS}" in result.stdout
-    assert "to run: dot_8_4_1" in result.stdout
+    assert "to run: dot_8_4_1_epochs1" in result.stdout
     assert len(select("select * from sweeps")) == 1
 
 
 def test_recommend_shows_both_tables_of_a_user(make, select):
     user = select("select user_id from recommendations limit 1")[0]["user_id"]
-    result = make("recommend", f"USER={user}", "TRIAL=concatenate_8_4_1")
+    result = make("recommend", f"USER={user}", "TRIAL=concatenate_8_4_1_epochs1")
     assert result.returncode == 0, result.stderr
-    assert f"User {user}, concatenate_8_4_1" in result.stdout
+    assert f"User {user}, concatenate_8_4_1_epochs1" in result.stdout
     assert "Top-rated by the user" in result.stdout
     assert "Recommended" in result.stdout
     listed = select(
         "select item_id from recommendations join trials using (trial_id)"
-        f" where user_id = '{user}' and label = 'concatenate_8_4_1' order by rank"
+        f" where user_id = '{user}' and label = 'concatenate_8_4_1_epochs1' order by rank"
     )
     recommended = result.stdout.split("Recommended")[1]
     assert [row["item_id"] in recommended for row in listed] == [True] * 20
@@ -117,13 +117,13 @@ def test_flower_shows_every_task_with_its_label(make, swept):
     assert len(tasks) >= N_TRIALS
     assert {task["name"] for task in tasks} == {"train_architecture"}
     shown = " ".join(task["args"] for task in tasks)
-    assert "concatenate_8_4_1" in shown
+    assert "concatenate_8_4_1_epochs1" in shown
     assert {task["state"] for task in tasks} == {"SUCCESS"}
 
 
 def test_logs_show_services_and_a_trial(make, swept):
     assert "worker" in make("logs").stdout
-    log = make("logs", "TRIAL=concatenate_8_4_1").stdout
+    log = make("logs", "TRIAL=concatenate_8_4_1_epochs1").stdout
     assert "user_embedding" in log
     assert "epoch 1/1" in log
 
@@ -131,4 +131,4 @@ def test_logs_show_services_and_a_trial(make, swept):
 def test_leaderboard_is_shown_again(make, swept):
     result = make("leaderboard")
     assert result.returncode == 0
-    assert "concatenate_8_4_1" in result.stdout
+    assert "concatenate_8_4_1_epochs1" in result.stdout
