@@ -43,7 +43,9 @@ from shared.services.status import endpoints_of, find_supervisor, supervisor_ide
 from shared.services.supervisor import CONFIGURATION_NAME, Supervisor, last_line, start_supervisor
 from shared.settings import Settings
 
+# Recovery after a kill may take a while; a server that ends again and again is given up sooner.
 _READY_TIMEOUT_SECONDS = 120.0
+_FAILING_TIMEOUT_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
@@ -189,16 +191,18 @@ def _locate_postgres(state_dir: Path, state: ServicesState) -> PostgresServer:
 def _wait_for_server(
     supervisor: Supervisor, name: str, state_dir: Path, attempt: Callable[[], str | None]
 ) -> None:
-    """Wait until the server answers; recovery after a kill may take a while."""
+    """Wait until the server answers; raises ServiceError with its last words when it cannot start."""
     log = state_dir / "logs" / f"{name}.log"
-    deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
+    began = time.monotonic()
     while (problem := attempt()) is not None:
         if "authentication failed" in problem or "invalid username-password" in problem:
             raise ServiceError(
                 f"the password remembered in {state_dir} does not fit {name}'s data: {problem}"
             )
-        if supervisor.states()[name].is_stopped:
+        state = supervisor.states()[name]
+        waited_seconds = time.monotonic() - began
+        if state.is_stopped or (state.name == "BACKOFF" and waited_seconds > _FAILING_TIMEOUT_SECONDS):
             raise ServiceError(f"{name} does not start: {last_line(log)}; see {log}")
-        if time.monotonic() > deadline:
+        if waited_seconds > _READY_TIMEOUT_SECONDS:
             raise ServiceError(f"{name} did not answer within {_READY_TIMEOUT_SECONDS:.0f} s: {problem}")
         time.sleep(_POLL_SECONDS)

@@ -27,10 +27,12 @@ def end_leftovers(state_dir: Path, state: ServicesState | None) -> None:
     # First a supervisor that hangs: it would start again what is ended here.
     supervisor_pid = _recorded_pid(state_dir / PID_FILE_NAME)
     end_processes([process for process in found if process.pid == supervisor_pid], signal.SIGKILL, 5)
+    is_data_there = any(folder.exists() for folder in folders)
     for names, stop_signal in (
         (None, signal.SIGTERM),
-        (("postgres",), signal.SIGINT),
-        (("valkey-server",), signal.SIGTERM),
+        # Where somebody removed the data, a server would wait for it in vain.
+        (("postgres",), signal.SIGINT if is_data_there else signal.SIGKILL),
+        (("valkey-server",), signal.SIGTERM if is_data_there else signal.SIGKILL),
     ):
         found = find_processes(state_dir, folders)
         chosen = [

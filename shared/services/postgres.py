@@ -170,7 +170,9 @@ def can_connect(url: str, timeout_seconds: int = 3) -> str | None:
         # Its text repeats parts of the URL, which holds a password.
         return "the URL has parts that the Postgres library does not understand"
     except psycopg2.Error as error:
-        return _last_line(str(error))
+        # A name with several addresses gives a line for each; hints follow on lines of their own.
+        failed = [line.strip() for line in str(error).splitlines() if "failed:" in line]
+        return failed[-1] if failed else _last_line(str(error))
     return None
 
 

@@ -64,6 +64,8 @@ def write_config(server: RedisServer) -> None:
         # Messages survive a kill; nothing is ever evicted to make room.
         "appendonly yes",
         "maxmemory-policy noeviction",
+        # Stops on SIGTERM even when the disk is full: the append-only file has what was acknowledged.
+        "shutdown-on-sigterm save force",
         "daemonize no",
         'logfile ""',
         'pidfile ""',
