@@ -48,6 +48,34 @@ leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
 recommend: $(SETUP) ## top-20 of a user: make recommend USER=2000 [TRIAL=concatenate_50_64_32_1]
 	@$(RECSWEEP) recommend
 
+.PHONY: queries
+queries: $(SETUP) ## list the stored questions
+	@$(RECSWEEP) queries
+
+.PHONY: query
+query: $(SETUP) ## answer one: make query Q=overlap_between_trials [ARGS="k=10"]
+	@$(RECSWEEP) query
+
+.PHONY: verify
+verify: $(SETUP) ## recompute the metrics from the saved models, check every stored list [SWEEP=name]
+	@TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m worker.verify
+
+.PHONY: promote
+promote: $(SETUP) ## serve a trial in best_recommendations: make promote TRIAL=label [NOTE="why"]
+	@$(RECSWEEP) promote
+
+.PHONY: rollback
+rollback: $(SETUP) ## serve again what was served before the last promotion
+	@$(RECSWEEP) rollback
+
+.PHONY: prune
+prune: $(SETUP) ## delete old sweeps: make prune KEEP=3 [YES=1]
+	@$(RECSWEEP) prune
+
+.PHONY: analyst
+analyst: $(SETUP) ## create the read-only role and print its database URL
+	@$(RECSWEEP) analyst
+
 .PHONY: psql
 psql: $(SETUP) ## SQL on the results, interactive or [C="select ..."]
 	@$(RECSWEEP) psql

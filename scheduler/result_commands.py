@@ -1,15 +1,15 @@
 """Commands that show results."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import click
 from sqlalchemy import Engine
 
-from scheduler.console import console, describe_data, new_table, one_line_errors, open_store, require_sweep
 from shared import store
+from shared.command_line import console, describe_data, new_table, one_line_errors, open_store, require_sweep
 from shared.datasets import canonical_id
 from shared.errors import SpecError
-from shared.store import LeaderboardRow, Sweep
+from shared.store import LeaderboardRow, Sweep, Trial
 
 
 @click.command()
@@ -43,26 +43,42 @@ def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
             style="dim" if row.is_baseline else None,
         )
     console.print(table)
-    console.print(_against_baselines("RMSE", {row.label: row.rmse_against_baselines for row in rows}))
-    console.print(_against_baselines(f"ndcg@{k}", {row.label: row.ndcg_against_baselines for row in rows}))
+    for measure in ("RMSE", f"ndcg@{k}"):
+        for line in _against_baselines(measure, rows):
+            console.print(line, soft_wrap=True)
+    if _has_sums_only_heads(store.sweep_trials(engine, sweep.sweep_id)):
+        console.print(
+            "Without an activation, concatenate and average add a user part and an item part: they cannot do "
+            "more than the bias model.",
+            soft_wrap=True,
+        )
 
 
-def _against_baselines(measure: str, verdicts: Mapping[str, str | None]) -> str:
-    """In words, which architectures do not beat the baselines."""
-    compared = {label: verdict for label, verdict in verdicts.items() if verdict is not None}
-    if not compared:
-        return f"{measure}: nothing to compare with the baselines yet"
-    losers: dict[str, list[str]] = {}
-    for label, verdict in compared.items():
-        if verdict.startswith("does not beat "):
-            losers.setdefault(verdict.removeprefix("does not beat "), []).append(label)
-    if not losers:
-        return f"{measure}: every architecture beats the baselines"
-    return f"{measure}: " + "; ".join(
-        f"no architecture beats {baselines}"
-        if len(labels) == len(compared)
-        else f"{', '.join(labels)} {'do' if len(labels) > 1 else 'does'} not beat {baselines}"
-        for baselines, labels in losers.items()
+def _against_baselines(measure: str, rows: Sequence[LeaderboardRow]) -> list[str]:
+    """In words, a line a baseline, which architectures do not beat it."""
+    field = "rmse_against_baselines" if measure == "RMSE" else "ndcg_against_baselines"
+    verdicts = {row.label: getattr(row, field) for row in rows if getattr(row, field) is not None}
+    lines = []
+    for baseline in (row.label for row in rows if row.is_baseline and row.status == "succeeded"):
+        losers = [label for label, verdict in verdicts.items() if baseline in verdict]
+        winners = [label for label in verdicts if label not in losers]
+        if not verdicts:
+            continue
+        if not losers:
+            lines.append(f"{measure}: every architecture beats {baseline}")
+        elif not winners:
+            lines.append(f"{measure}: no architecture beats {baseline}")
+        elif len(winners) <= len(losers):
+            lines.append(f"{measure}: only {', '.join(winners)} beat {baseline}")
+        else:
+            lines.append(f"{measure}: {', '.join(losers)} do not beat {baseline}")
+    return lines
+
+
+def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:
+    architectures = [trial.config.architecture for trial in trials]
+    return any(
+        one is not None and one.is_linear and one.merge in ("concatenate", "average") for one in architectures
     )
 
 

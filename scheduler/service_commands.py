@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import click
 
-from scheduler.console import console, describe_data, new_table, one_line_errors, open_store
 from scheduler.recover import Watcher
 from shared import store
 from shared.artifacts import read_artifact
+from shared.command_line import console, describe_data, new_table, one_line_errors, open_store
 from shared.errors import ServiceError, SpecError, StoreError
 from shared.services import clean_services, psql_command, services_status, stop_services, tail_logs
 from shared.settings import load_settings

@@ -5,13 +5,13 @@ import sys
 import click
 from sqlalchemy import Engine
 
-from scheduler.console import console, describe_data, one_line_errors, open_store, require_sweep
 from scheduler.dispatch import dispatch, make_plan, stored_trials
 from scheduler.expand import expand
 from scheduler.result_commands import print_leaderboard
 from scheduler.spec import SweepSpec, find_sweep_file, read_spec
 from scheduler.watch import watch_sweep
 from shared import store
+from shared.command_line import console, describe_data, one_line_errors, open_store, require_sweep
 from shared.database import create_engine
 from shared.datasets import download_progress, resolve_dataset
 from shared.services import Endpoints, ensure_services

@@ -6,6 +6,7 @@ an object store publishes an object when its upload is complete.
 
 import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ def delete_artifact(url: str) -> None:
         local.unlink(missing_ok=True)
     elif artifact_exists(url):
         _filesystem(url).rm_file(url)
+
+
+def delete_folder(url: str) -> None:
+    """Remove everything below `url`; nothing happens when there is nothing."""
+    local = local_path(url)
+    if local is not None:
+        shutil.rmtree(local, ignore_errors=True)
+    elif artifact_exists(url):
+        _filesystem(url).rm(url, recursive=True)
 
 
 def cached_artifact(url: str, cache_dir: Path) -> bytes:

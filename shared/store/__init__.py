@@ -36,6 +36,7 @@ from shared.store.reports import (
     recommendations_of,
     stored_recommendations,
     sweep_progress,
+    validation_metrics_of,
 )
 from shared.store.results import finish_trial, record_epoch
 from shared.store.sweeps import (
@@ -112,5 +113,6 @@ __all__ = [
     "sweep_progress",
     "sweep_trials",
     "trial_log_url",
+    "validation_metrics_of",
     "verify_recommendations",
 ]

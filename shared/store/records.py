@@ -26,6 +26,7 @@ class Sweep:
     name: str
     dataset_id: int
     dataset_name: str
+    fingerprint: str
     is_synthetic: bool
     protocol: Protocol
     code_version: str

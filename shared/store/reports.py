@@ -51,6 +51,12 @@ _RATING_PREDICTIONS = text("""
         and predictions.sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
     order by predictions.rank
 """)
+_METRICS = text("""
+    select name, value
+    from metrics
+    where trial_id = :trial_id and split = 'validation'
+    order by name
+""")
 _STORED_LISTS = text("""
     select user_id, rank, item_id, score
     from recommendations
@@ -84,6 +90,13 @@ def rating_predictions_of(engine: Engine, trial_id: int, user_id: str) -> list[R
     with transaction(engine) as connection:
         rows = connection.execute(_RATING_PREDICTIONS, {"trial_id": trial_id, "user_id": user_id})
         return [_record(RatingPrediction, row) for row in rows]
+
+
+def validation_metrics_of(engine: Engine, trial_id: int) -> dict[str, float]:
+    """Every stored metric of the validation split by name."""
+    with transaction(engine) as connection:
+        rows = connection.execute(_METRICS, {"trial_id": trial_id})
+        return {row.name: float(row.value) for row in rows}
 
 
 def stored_recommendations(engine: Engine, trial_id: int, dataset: Dataset) -> RankedItems:

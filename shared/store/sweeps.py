@@ -117,7 +117,10 @@ def _newest(name: str, dataset_id: int, protocol_hash: str) -> Select[Any]:
 
 
 def _sweeps() -> Select[Any]:
-    columns = (sweeps, datasets.c.name.label("dataset_name"), datasets.c.is_synthetic)
+    columns = (
+        *(sweeps, datasets.c.name.label("dataset_name")),
+        *(datasets.c.fingerprint, datasets.c.is_synthetic),
+    )
     return select(*columns).join(datasets).order_by(sweeps.c.sweep_id.desc())
 
 
@@ -127,6 +130,7 @@ def _sweep(row: Row[Any]) -> Sweep:
         name=row.name,
         dataset_id=row.dataset_id,
         dataset_name=row.dataset_name,
+        fingerprint=row.fingerprint,
         is_synthetic=row.is_synthetic,
         protocol=parse_protocol(row.protocol),
         code_version=row.code_version,
