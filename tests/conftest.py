@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -14,6 +14,8 @@ import sqlalchemy
 
 from shared.services.postgres import PostgresServer, running_postgres
 from shared.services.redis import RedisServer, running_redis
+from shared.settings import Settings
+from tests.embedded import settings_maker
 
 _TEMPLATE = "recsweep_template"
 _numbers = itertools.count(1)
@@ -85,6 +87,18 @@ def broker_url(redis_server: RedisServer) -> str:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture
+def make_settings() -> Iterator[Callable[..., Settings]]:
+    """Settings for embedded services that are cleaned up, whatever a test left running."""
+    with settings_maker() as make:
+        yield make
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings()
 
 
 def _url_of(server: PostgresServer, database: str) -> str:
