@@ -21,6 +21,8 @@ from worker.scoring import Float32s, Float64s, Indices, Scorer, exact_scores
 # Scores held at once by each thread: 4 MB of float32, which the caches hold.
 BLOCK_SCORES = 2**20
 _SMALLEST = np.finfo(np.float32).min
+# Far above what is lost where a product underflows in float32; error bounds are relative.
+_UNDERFLOW = 1e-20
 # Columns are dealt into this many groups a list entry; the groups' maxima bound the k-th largest score.
 _GROUPS_PER_ENTRY = 16
 
@@ -108,18 +110,19 @@ class _Ranker:
         """Recommendations and evaluated list of the users first to stop - 1."""
         users = np.arange(first, min(stop, self._n_users))
         validation = self._validation.of_users(first, first + len(users))
-        scores = self._scorer.score_block(users)
-        scores.ravel()[self._train.of_users(first, first + len(users))] = -np.inf
-        bound = self._scorer.error_bound(users)
-        if not np.isfinite(bound).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = np.ascontiguousarray(self._scorer.score_block(users))
+            bound = self._scorer.error_bound(users)
+        if not (np.isfinite(scores).all() and np.isfinite(bound).all()):
             raise TrialError(
                 "not_finite_loss",
                 "scores must be finite to rank items; these overflow: lower the learning rate and run again",
             )
+        scores.ravel()[self._train.of_users(first, first + len(users))] = -np.inf
         # The k-th recommended item scores at least floor - bound; one as good shows at least floor - 2 bound.
         # That holds for the evaluated list too: it has more candidates, so its k-th item is no worse.
         floor = self._recommended_floor(scores, validation)
-        lowest = np.nextafter((floor - 2 * bound).astype(np.float32), np.float32(-np.inf))
+        lowest = np.nextafter((floor - 2 * bound - _UNDERFLOW).astype(np.float32), np.float32(-np.inf))
         places = np.flatnonzero(scores >= np.maximum(lowest, _SMALLEST)[:, None])
         row, item_index = np.divmod(places, self._n_items)
         user_index = row + first

@@ -59,7 +59,8 @@ def exact_scores(scorer: Scorer, user_index: Indices, item_index: Indices) -> Fl
     scores = scorer.score_pairs(user_index, item_index)
     slack = scorer.error_bound(user_index) * (UNIT_ROUNDOFF_64 / UNIT_ROUNDOFF_32)
     is_unsure = (scores - slack).astype(np.float32) != (scores + slack).astype(np.float32)
-    for row in np.flatnonzero(is_unsure):
+    # An exact 0 (units that are all off, no ratings) is unsure by this test alone, and the same in any order.
+    for row in np.flatnonzero(is_unsure & (scores != 0)):
         scores[row] = scorer.score_pairs(user_index[row : row + 1], item_index[row : row + 1])[0]
     return scores.astype(np.float32)
 
