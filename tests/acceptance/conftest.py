@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[2]
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 # What decides where recsweep looks; a test must not inherit it from the person who runs it.
-_OWN_SETTINGS = ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL", "DATA_DIR", "DATASET", "SWEEP", "FRESH", "WORKERS")
+_OWN_SETTINGS = (
+    "DATABASE_URL",
+    "BROKER_URL",
+    "ARTIFACT_URL",
+    "DATA_DIR",
+    "DATASET",
+    "SWEEP",
+    "FRESH",
+    "WORKERS",
+)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,9 @@ def _folder(tmp_path: Path, ratings: str) -> Path:
     folder = tmp_path / "ml-1m"
     folder.mkdir()
     (folder / "ratings.dat").write_text(ratings, encoding="latin-1")
-    (folder / "movies.dat").write_text("1::First (2000)::Drama\n2::Second (2001)::Comedy\n", encoding="latin-1")
+    (folder / "movies.dat").write_text(
+        "1::First (2000)::Drama\n2::Second (2001)::Comedy\n", encoding="latin-1"
+    )
     (folder / "users.dat").write_text("1::F::1::10::48067\n", encoding="latin-1")
     return tmp_path
 
@@ -83,7 +85,9 @@ def test_an_unreachable_server_is_named_within_fifteen_seconds_without_its_passw
         held.bind(("127.0.0.1", 0))  # Bound and not listening: every connection is refused.
         port = held.getsockname()[1]
         started = time.monotonic()
-        result = make("sweep", "SWEEP=smoke", "DATASET=sample", f"{scheme}://someone:s3cret@127.0.0.1:{port}/0")
+        result = make(
+            "sweep", "SWEEP=smoke", "DATASET=sample", f"{scheme}://someone:s3cret@127.0.0.1:{port}/0"
+        )
     line = _only_line(result)
     assert time.monotonic() - started < 15 + 5  # The start of Python is not part of the promise.
     assert f"127.0.0.1:{port}" in line
