@@ -28,7 +28,7 @@ _ONE_THREAD = {
 }
 # SIGTERM means soft shutdown: the task goes back to the queue with its checkpoint kept.
 _SOFT_SHUTDOWN = {"REMAP_SIGTERM": "SIGQUIT"}
-_FLOWER_COLUMNS = "name,uuid,state,args,kwargs,result,received,started,runtime,worker"
+_FLOWER_COLUMNS = "name,args,state,runtime,worker,result,received,started,uuid"
 # Keys and endpoints of object storage go from the person's environment to the programs.
 _PASSED_PREFIXES = ("AWS_", "FSSPEC_")
 
