@@ -10,7 +10,7 @@ import psycopg2.extensions
 import sqlalchemy
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import StoreError, StoreUnavailable
@@ -151,16 +151,20 @@ def _install_views(connection: Connection) -> None:
     """Make the views anew when a file of sql/views has changed.
 
     A view whose columns changed cannot be replaced, so all are dropped and made; while nothing has
-    changed they are left alone, because dropping waits for every query that reads them.
+    changed they are left alone, because dropping waits for every query that reads them. Raises StoreError
+    when a view of somebody else depends on one. A view that is no longer in VIEWS is dropped by a migration.
     """
     sources = [(SQL_FOLDER / "views" / f"{name}.sql").read_text("utf-8") for name in VIEWS]
     fingerprint = hashlib.sha256("\0".join(sources).encode()).hexdigest()[:32]
     if connection.scalar(text("select fingerprint from installed_views")) == fingerprint:
         return
-    old = text("select table_name from information_schema.views where table_schema = current_schema()")
-    quote = connection.dialect.identifier_preparer.quote
-    for name in connection.scalars(old).all():
-        connection.exec_driver_sql(f"drop view if exists {quote(name)} cascade")
+    # Only our own: a shared database holds views of others, and an analyst may have built on ours.
+    try:
+        for name in reversed(VIEWS):
+            connection.exec_driver_sql(f"drop view if exists {name}")
+    except InternalError as error:
+        reason = str(error.orig).partition("\n")[0]
+        raise StoreError(f"{reason} (a view that is not ours): drop it, run again, make it anew") from error
     for source in sources:
         # Without parameters, so that a percent sign in a view means itself.
         connection.exec_driver_sql(source, execution_options={"no_parameters": True})

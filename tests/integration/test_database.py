@@ -82,13 +82,25 @@ def test_upgrade_is_idempotent_and_leaves_unchanged_views_alone(engine):
     assert scalars(engine, view_ids) == before
 
 
-def test_upgrade_makes_changed_views_anew(engine):
+def test_upgrade_makes_changed_views_anew_and_leaves_those_of_others(engine):
     with engine.begin() as connection:
         connection.execute(text("update installed_views set fingerprint = 'older'"))
-        connection.execute(text("create view abandoned as select 1 as number"))
+        connection.execute(text("create view of_somebody_else as select 1 as number"))
+    oids = "select oid from pg_class where relname = 'leaderboard'"
+    before = scalars(engine, oids)
     upgrade_schema(engine)
+    assert scalars(engine, oids) != before
     views = scalars(engine, "select table_name from information_schema.views where table_schema = 'public'")
-    assert sorted(views) == sorted(VIEWS)
+    assert sorted(views) == sorted([*VIEWS, "of_somebody_else"])
+
+
+def test_upgrade_refuses_to_drop_what_a_view_of_somebody_else_builds_on(engine):
+    with engine.begin() as connection:
+        connection.execute(text("update installed_views set fingerprint = 'older'"))
+        connection.execute(text("create view mine as select label from leaderboard"))
+    with pytest.raises(StoreError, match=r"cannot drop view leaderboard .* not ours"):
+        upgrade_schema(engine)
+    assert scalars(engine, "select count(*) from mine") == [0]
 
 
 def test_two_upgrades_of_an_empty_database_at_once_take_turns(empty_database_url):

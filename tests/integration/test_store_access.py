@@ -46,7 +46,7 @@ def test_an_analyst_reads_tables_views_and_later_partitions(engine, analyst):
             "recommendations",
             f"recommendations_sweep_{sweep.sweep_id}",
         ):
-            assert connection.scalar(text(f"select count(*) from {relation}")) == 8  # noqa: S608  names above
+            assert connection.scalar(text(f"select count(*) from {relation}")) == 8
         assert connection.scalar(text("select count(*) from leaderboard")) == 1
 
 

@@ -50,7 +50,7 @@ def sweep_id(engine: Engine) -> int:
 def counts(engine: Engine) -> dict[str, int]:
     tables = ("recommendations", "rating_predictions", "metrics", "epochs")
     with engine.begin() as connection:
-        return {name: connection.scalar(text(f"select count(*) from {name}")) for name in tables}  # noqa: S608  names above
+        return {name: connection.scalar(text(f"select count(*) from {name}")) for name in tables}
 
 
 def test_finish_stores_the_whole_result(engine, sweep_id):
