@@ -8,12 +8,20 @@ from datetime import timedelta
 
 import click
 
+from scheduler.metrics import serve_metrics
 from scheduler.recover import Watcher
 from shared import store
 from shared.artifacts import read_artifact
 from shared.command_line import console, describe_data, new_table, one_line_errors, open_store
 from shared.errors import ServiceError, SpecError, StoreError
-from shared.services import clean_services, psql_command, services_status, stop_services, tail_logs
+from shared.services import (
+    clean_services,
+    ensure_services,
+    psql_command,
+    services_status,
+    stop_services,
+    tail_logs,
+)
 from shared.settings import load_settings
 
 
@@ -87,15 +95,20 @@ def logs(label: str | None) -> None:
 
 
 @click.command()
+@click.option("--upgrade-schema", is_flag=True, help="First bring the tables to the version of this code.")
 @one_line_errors
-def watch() -> None:
+def watch(upgrade_schema: bool) -> None:
     """Bring back lost trials until stopped (a service; `make sweep` starts it)."""
     settings = load_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if upgrade_schema:
+        ensure_services(settings, n_workers=0)
     engine, endpoints = open_store(settings)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    if settings.metrics_port is not None:
+        serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
     Watcher(engine, endpoints.broker_url, stopped).run()
 
 

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     state_dir: Path = PROJECT_ROOT / ".recsweep"
     log_level: str = "INFO"
+    # The watcher answers Prometheus there; unset: it does not listen.
+    metrics_address: str = "127.0.0.1"
+    metrics_port: int | None = None
     trial_soft_limit_seconds: int = 6 * 3600
     trial_hard_limit_seconds: int = 6 * 3600 + 600
     visibility_timeout_seconds: int = 7 * 3600

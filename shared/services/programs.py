@@ -28,6 +28,7 @@ _ONE_THREAD = {
 }
 # SIGTERM means soft shutdown: the task goes back to the queue with its checkpoint kept.
 _SOFT_SHUTDOWN = {"REMAP_SIGTERM": "SIGQUIT"}
+_CELERY = ("celery", "-A", "shared.queue")
 _FLOWER_COLUMNS = "name,args,state,runtime,worker,result,received,started,uuid"
 # Keys and endpoints of object storage go from the person's environment to the programs.
 _PASSED_PREFIXES = ("AWS_", "FSSPEC_")
@@ -81,11 +82,9 @@ def own_programs(
 ) -> list[Program]:
     """Watcher, Flower and, unless `n_workers` is 0, the workers; writes their launch files."""
     environment = program_environment(settings, state_dir, endpoints)
-    celery = ("celery", "-A", "shared.queue")
     name = "worker" if settings.broker_url is None else f"worker-{_short_hash(os.fsencode(state_dir))}"
-    worker = (*celery, "worker", "--concurrency", str(n_workers), "--hostname", f"{name}@%h")
     flower = (
-        *(*celery, "flower", f"--address={LOOPBACK}", f"--port={flower_port}"),
+        *(*_CELERY, "flower", f"--address={LOOPBACK}", f"--port={flower_port}"),
         *("--persistent=True", f"--db={state_dir / 'flower.db'}", f"--tasks-columns={_FLOWER_COLUMNS}"),
     )
     programs = [
@@ -93,11 +92,21 @@ def own_programs(
         _launched(state_dir, "flower", 40, flower, environment),
     ]
     if n_workers > 0:
-        worker_environment = environment | _ONE_THREAD | _SOFT_SHUTDOWN
-        arguments = (*worker, "--loglevel", "INFO")
-        worker_program = _launched(state_dir, "worker", 50, arguments, worker_environment)
+        arguments = worker_command(n_workers, name)
+        worker_program = _launched(state_dir, "worker", 50, arguments, environment | worker_variables())
         programs.append(replace(worker_program, stop_wait_seconds=30))
     return programs
+
+
+def worker_command(n_processes: int, name: str = "worker", log_level: str = "INFO") -> tuple[str, ...]:
+    """Module and arguments of a worker, for `python -m`; its name in Flower is `<name>@<host>`."""
+    arguments = ("--concurrency", str(n_processes), "--hostname", f"{name}@%h", "--loglevel", log_level)
+    return (*_CELERY, "worker", *arguments)
+
+
+def worker_variables() -> dict[str, str]:
+    """Variables every worker needs before its libraries are imported: threads, soft shutdown."""
+    return _ONE_THREAD | _SOFT_SHUTDOWN
 
 
 def program_environment(settings: Settings, state_dir: Path, endpoints: Endpoints) -> dict[str, str]:
