@@ -2,15 +2,26 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from scheduler.dispatch import by_cost, missing_trials
+from scheduler.dispatch import by_cost
 from shared import store
 from shared.errors import ServiceError, StoreError
-from shared.queue import publish_trials
+from shared.queue import Messages, find_messages, publish_trials
+from shared.store import Trial
 
 PERIOD_SECONDS = 3.0
+# A message is in no list of Redis for a moment while it is delivered, and a scheduler stores trials before
+# it publishes them: what lacks a message is looked at twice.
+MISSING_SECONDS = 2.0
+# A message may be delivered to a worker whose task processes are still starting. One that a killed worker
+# held comes back only after the visibility timeout, hours later.
+UNCLAIMED_SECONDS = 20.0
+# While the database was away no lease could be extended: its holders come first when it is back.
+GRACE_SECONDS = 20.0
 
 logger = logging.getLogger(__name__)
 
@@ -18,34 +29,93 @@ logger = logging.getLogger(__name__)
 class Watcher:
     """Looks every few seconds until `stopped` is set; a database or broker that is away is waited for."""
 
-    def __init__(self, engine: Engine, broker_url: str, stopped: threading.Event) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        broker_url: str,
+        stopped: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._broker_url = broker_url
         self._stopped = stopped
-        self._missing_before: set[int] = set()
+        self._clock = clock
+        self._missing_since: dict[int, float] = {}
+        self._unclaimed_since: dict[int, float] = {}
+        self._lost: set[int] = set()
+        self._looked_at: float | None = None
+        self._was_away = False
+        self._judges_leases_from = 0.0
 
     def run(self) -> None:
         """Watch until stopped."""
+        is_watching = True
         while not self._stopped.wait(PERIOD_SECONDS):
             try:
                 self.look()
             except (StoreError, ServiceError) as error:
-                logger.warning("not watching now: %s", error)
+                if is_watching:
+                    logger.warning("not watching now: %s", error)
+                is_watching = False
+            else:
+                if not is_watching:
+                    logger.info("watching again")
+                is_watching = True
 
     def look(self) -> None:
-        """Requeue or fail trials with an expired lease; publish queued trials without a message.
+        """Requeue or fail trials with an expired lease; publish queued trials that no worker will get."""
+        try:
+            queued = self._read_database()
+            messages = find_messages(self._broker_url) if queued else Messages()
+            now = self._clock()
+            not_waiting = queued.keys() - messages.waiting
+            missing = not_waiting - messages.delivered
+            self._missing_since = {key: self._missing_since.get(key, now) for key in missing}
+            unclaimed = not_waiting & messages.delivered
+            self._unclaimed_since = {key: self._unclaimed_since.get(key, now) for key in unclaimed}
+            self._lost &= not_waiting
+            self._publish([queued[key] for key in sorted(self._lost | self._overdue(now))])
+        finally:
+            self._looked_at = self._clock()
 
-        A message is in no list of Redis for a moment while it is delivered, and a scheduler stores trials
-        before it publishes them: only what is missing in two looks in a row is published.
-        """
+    def _read_database(self) -> dict[int, Trial]:
+        """The queued trials, with those just taken from a lost worker."""
+        asked = self._clock()
+        was_paused = self._looked_at is not None and asked - self._looked_at > 2 * PERIOD_SECONDS
+        try:
+            queued = store.queued_trials(self._engine)
+            answered = self._clock()
+            if self._was_away or was_paused or answered - asked > PERIOD_SECONDS:
+                self._judges_leases_from = answered + GRACE_SECONDS
+            self._was_away = False
+            if answered >= self._judges_leases_from:
+                queued += self._take_lost_trials()
+        except StoreError:
+            self._was_away = True
+            raise
+        return {trial.trial_id: trial for trial in queued}
+
+    def _take_lost_trials(self) -> list[Trial]:
         lost = store.recover_lost_trials(self._engine)
         for trial in lost:
-            logger.warning("%s: lost its worker %s in attempt %d", trial.label, trial.worker, trial.attempt)
-        missing = missing_trials(self._engine, self._broker_url)
-        missing_now = {trial.trial_id for trial in missing}
-        ready = self._missing_before | {trial.trial_id for trial in lost}
-        to_publish = by_cost([trial for trial in missing if trial.trial_id in ready])
-        publish_trials(self._broker_url, [(trial.trial_id, trial.label) for trial in to_publish])
-        for trial in to_publish:
+            logger.warning(
+                "sweep %d trial %d %s attempt %d: lost its worker %s",
+                *(trial.sweep_id, trial.trial_id, trial.label, trial.attempt, trial.worker),
+            )
+            self._lost.add(trial.trial_id)
+        return lost
+
+    def _overdue(self, now: float) -> set[int]:
+        missing = {key for key, since in self._missing_since.items() if now - since > MISSING_SECONDS}
+        return missing | {
+            key for key, since in self._unclaimed_since.items() if now - since > UNCLAIMED_SECONDS
+        }
+
+    def _publish(self, trials: list[Trial]) -> None:
+        trials = by_cost(trials)
+        publish_trials(self._broker_url, [(trial.trial_id, trial.label) for trial in trials])
+        for trial in trials:
             logger.info("sweep %d trial %d %s: published", trial.sweep_id, trial.trial_id, trial.label)
-        self._missing_before = missing_now - ready
+            self._missing_since.pop(trial.trial_id, None)
+            self._unclaimed_since.pop(trial.trial_id, None)
+            self._lost.discard(trial.trial_id)

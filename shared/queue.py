@@ -8,12 +8,13 @@ import base64
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import redis
 from celery import Celery
 from celery.signals import worker_init
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from shared.errors import ServiceError, SpecError
@@ -90,26 +91,51 @@ def _refuse_tensorflow_in_parent(**_: object) -> None:
 def publish_trials(broker_url: str, trials: Iterable[tuple[int, str]]) -> None:
     """Send one message for each (trial_id, label), in the order given; raises ServiceError."""
     app.conf.broker_url = broker_url
+    # A stopped Redis still accepts connections: without a limit the first answer is awaited for ever.
+    options = {"socket_timeout": BROKER_TIMEOUT_SECONDS}
     try:
-        with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+        with (
+            app.connection_for_write(transport_options=options) as connection,
+            app.amqp.Producer(connection) as producer,
+        ):
             for trial_id, label in trials:
                 app.send_task(TASK_NAME, args=(trial_id, label), producer=producer)
-    except (OperationalError, RedisError, OSError) as error:
+    except (KombuError, RedisError, OSError) as error:
         raise ServiceError(
             f"cannot publish to the broker: {error}; is Redis running? See `make status`"
         ) from error
 
 
-def published_trials(broker_url: str) -> set[int]:
-    """Ids of the trials whose message is in Redis, waiting or delivered but not acknowledged."""
+@dataclass(frozen=True)
+class Messages:
+    """Ids of the trials that have a message in Redis."""
+
+    waiting: frozenset[int] = frozenset()
+    delivered: frozenset[int] = frozenset()
+
+    @property
+    def all(self) -> frozenset[int]:
+        """Waiting for a worker, or delivered and not acknowledged."""
+        return self.waiting | self.delivered
+
+
+def find_messages(broker_url: str) -> Messages:
+    """What is in Redis now. A killed worker leaves its messages delivered until the visibility timeout."""
     try:
         with _redis(broker_url) as client:
-            messages: list[bytes] = client.lrange(QUEUE_NAME, 0, -1)
+            waiting: list[bytes] = client.lrange(QUEUE_NAME, 0, -1)
             unacknowledged = [json.loads(entry)[0] for entry in client.hvals("unacked")]
     except RedisError as error:
         raise ServiceError(f"cannot read the broker's queue: {error}") from error
-    waiting = [json.loads(message) for message in messages]
-    return {_trial_id(message) for message in [*waiting, *unacknowledged]}
+    return Messages(
+        waiting=frozenset(_trial_id(json.loads(message)) for message in waiting),
+        delivered=frozenset(_trial_id(message) for message in unacknowledged),
+    )
+
+
+def published_trials(broker_url: str) -> frozenset[int]:
+    """Ids of the trials whose message is in Redis, waiting or delivered but not acknowledged."""
+    return find_messages(broker_url).all
 
 
 def queue_length(broker_url: str) -> int:

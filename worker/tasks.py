@@ -6,17 +6,13 @@ TensorFlow is imported inside the task, so that the parent process and an idle w
 import errno
 import logging
 import os
-import signal
-import threading
 import time
+from collections.abc import Callable
 from functools import cache, lru_cache
-from types import FrameType
+from typing import TypeVar
 
-import billiard
-from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task
-from celery.exceptions import Reject
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
 from shared import store
@@ -26,44 +22,74 @@ from shared.datasets import Dataset, read_dataset
 from shared.errors import DatasetError, FailureReason, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
-from shared.store import Claim, TrialResult
+from shared.store import Claim, EpochRecord, TrialResult
 from shared.version import code_version
 from worker.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
+from worker.log_context import log_context
+from worker.lost_process import process_name
+from worker.memory import peak_memory_bytes
+from worker.shutdown import is_shutting_down, wait_for_shutdown
 
-SAVE_RETRY_SECONDS = 600.0
-_HAND_BACK_SIGNAL = signal.SIGUSR2
+STORE_RETRY_SECONDS = 600.0
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
-_shutting_down = threading.Event()
 
 
-@app.task(name=TASK_NAME, bind=True)  # type: ignore[untyped-decorator]  # Celery ships no types.
+@app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
+    name=TASK_NAME, bind=True, Request="worker.lost_process:TrialRequest"
+)
 def train_architecture(self: Task, trial_id: int, label: str) -> str:
     """Train the trial of this id unless it is done or runs elsewhere; Flower shows the label."""
-    if _shutting_down.is_set():
-        raise Reject("the worker is shutting down", requeue=True)
     engine = _engine()
-    claim = store.claim_trial(engine, trial_id, self.request.hostname, LEASE_SECONDS, code_version())
+    try:
+        claim = _claim(engine, trial_id, process_name(self.request.hostname, os.getpid()))
+    except HandedBack as error:
+        raise Reject("the worker is shutting down", requeue=True) from error
     if claim is None:
         return f"{label}: nothing to do, it is done or runs elsewhere"
-    name = f"sweep {claim.sweep_id} trial {claim.trial_id} {claim.label} attempt {claim.attempt}"
-    logger.info("%s: started", name)
+    with log_context(f"sweep {claim.sweep_id} trial {trial_id} {claim.label} attempt {claim.attempt}"):
+        return _attempt(engine, claim)
+
+
+def _claim(engine: Engine, trial_id: int, worker: str) -> Claim | None:
+    if is_shutting_down():
+        raise HandedBack
+    return _patiently(
+        lambda: store.claim_trial(engine, trial_id, worker, LEASE_SECONDS, code_version()),
+        f"claim trial {trial_id}",
+    )
+
+
+def _attempt(engine: Engine, claim: Claim) -> str:
+    """Run a claimed trial to one of its ends, and say which in the database and in the log."""
+    key = (claim.trial_id, claim.attempt)
+    logger.info("started")
     try:
-        with Lease(engine, claim, _shutting_down.is_set) as lease:
+        with Lease(engine, claim, is_shutting_down) as lease:
             summary = _run(engine, claim, lease)
     except HandedBack as error:
-        store.release_trial(engine, claim.trial_id, claim.attempt, "handed_back")
-        logger.info("%s: handed back, the worker is shutting down", name)
+        # Not patient: the worker has seconds. Where this fails, the lease runs out.
+        store.release_trial(engine, *key, "handed_back")
+        logger.info("handed back, the worker is shutting down")
         raise Reject("the worker is shutting down", requeue=True) from error
     except Superseded:
-        logger.warning("%s: superseded by another attempt, nothing was stored", name)
+        logger.warning("superseded by another attempt, nothing was stored")
         return f"{claim.label}: superseded"
     except Exception as error:
         reason, message = explain_failure(error)
-        store.fail_trial(engine, claim.trial_id, claim.attempt, reason, message)
-        logger.error("%s: failed, %s: %s", name, reason, message)  # noqa: TRY400  Celery logs the traceback.
-        raise
-    logger.info("%s: %s", name, summary)
+        peak = peak_memory_bytes()
+        retry = reason == "out_of_memory"
+        _patiently(
+            lambda: store.fail_trial(engine, *key, reason, message, peak_memory_bytes=peak, retry=retry),
+            "note the failure",
+        )
+        logger.error("failed, %s: %s", reason, message)  # noqa: TRY400  Celery logs the traceback.
+        if isinstance(error, TrialError):
+            raise
+        # Celery pickles the exception, and takes a MemoryError of a task for one of its own.
+        raise TrialError(reason, message) from error
+    logger.info("%s", summary)
     return summary
 
 
@@ -71,13 +97,14 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
     from worker.trial import checkpoint_url, log_url, run_trial  # noqa: PLC0415  It imports TensorFlow.
 
     settings = load_settings()
-    store.record_log(engine, claim.trial_id, claim.attempt, log_url(settings.artifacts, claim))
+    url = log_url(settings.artifacts, claim)
+    _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
     dataset = _dataset(settings.artifacts, claim.fingerprint)
     result = run_trial(
         claim,
         dataset,
         settings.artifacts,
-        on_epoch=lambda epoch: store.record_epoch(engine, claim.trial_id, claim.attempt, epoch),
+        on_epoch=lambda epoch: _record_epoch(engine, claim, epoch),
         check_stop=lease.check,
     )
     _save(engine, claim, result, dataset)
@@ -85,20 +112,35 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
     return f"{claim.label}: RMSE {result.val_rmse:.4f} in {result.train_seconds:.1f} s"
 
 
+def _record_epoch(engine: Engine, claim: Claim, epoch: EpochRecord) -> None:
+    """Show an epoch; while the database is away the training goes on, and the result has all epochs."""
+    try:
+        store.record_epoch(engine, claim.trial_id, claim.attempt, epoch)
+    except StoreUnavailable as error:
+        logger.warning("epoch %d is not shown: %s", epoch.epoch, error)
+
+
 def _save(engine: Engine, claim: Claim, result: TrialResult, dataset: Dataset) -> None:
     """Write the result; a database that is away is waited for, since the work is done."""
-    deadline = time.monotonic() + SAVE_RETRY_SECONDS
+    if not _patiently(lambda: store.finish_trial(engine, claim, result, dataset), "write the result"):
+        raise Superseded
+
+
+def _patiently(call: Callable[[], T], purpose: str) -> T:
+    """What the call gives, as soon as the database is there.
+
+    Raises StoreUnavailable after a while, and HandedBack when the worker is told to stop meanwhile.
+    """
+    deadline = time.monotonic() + STORE_RETRY_SECONDS
     while True:
         try:
-            if not store.finish_trial(engine, claim, result, dataset):
-                raise Superseded
+            return call()
         except StoreUnavailable as error:
             if time.monotonic() > deadline:
                 raise
-            logger.warning("trial %d: result not written yet: %s", claim.trial_id, error)
-            time.sleep(2.0)
-        else:
-            return
+            logger.warning("waiting to %s: %s", purpose, error)
+        if wait_for_shutdown(2.0):
+            raise HandedBack
 
 
 def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
@@ -136,19 +178,3 @@ def _dataset(artifacts_url: str, fingerprint: str) -> Dataset:
         raise TrialError(
             "dataset", f"the prepared data set {url} is gone: `make sweep` prepares it"
         ) from error
-
-
-@worker_process_init.connect  # type: ignore[untyped-decorator]
-def _listen_for_hand_back(**_: object) -> None:
-    def hand_back(_signal: int, _frame: FrameType | None) -> None:
-        _shutting_down.set()
-
-    signal.signal(_HAND_BACK_SIGNAL, hand_back)
-
-
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def _hand_back_running_trials(**_: object) -> None:
-    """In the parent: tell the task processes to stop at their next check instead of being killed."""
-    for process in billiard.active_children():
-        if process.pid is not None:
-            os.kill(process.pid, _HAND_BACK_SIGNAL)

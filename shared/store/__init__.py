@@ -8,7 +8,7 @@ from shared.errors import FailureReason
 from shared.store.access import grant_analyst
 from shared.store.claims import claim_trial, extend_lease
 from shared.store.datasets import find_dataset, save_dataset
-from shared.store.ends import fail_trial, recover_lost_trials, release_trial
+from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
 from shared.store.promotions import list_promotions, promote_trial, rollback_promotion
 from shared.store.queries import list_queries, run_query
 from shared.store.records import (
@@ -82,6 +82,7 @@ __all__ = [
     "cancel_sweep",
     "claim_trial",
     "create_sweep",
+    "end_lost_attempt",
     "ensure_sweep",
     "extend_lease",
     "fail_trial",

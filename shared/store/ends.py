@@ -26,6 +26,14 @@ _LOCK_EXPIRED = text("""
     order by trial_id
     for update skip locked
 """)
+_LOCK_HELD = text("""
+    select
+        trial_id, attempt, attempts_allowed, cancel_requested_at is not null as is_cancelled,
+        (select max(epoch) from epochs where epochs.trial_id = trials.trial_id) as epoch
+    from trials
+    where trial_id = :trial_id and worker = :worker and status = 'running'
+    for update
+""")
 _LEAVE = {
     "failed": text("""
         update trials
@@ -91,6 +99,35 @@ def release_trial(engine: Engine, trial_id: int, attempt: int, end_reason: str) 
         status: TrialStatus = "cancelled" if row.is_cancelled else "queued"
         _leave(connection, row, status, reason=end_reason, message=None)
     return True
+
+
+def end_lost_attempt(
+    engine: Engine,
+    trial_id: int,
+    worker: str,
+    reason: FailureReason,
+    cause: str,
+    *,
+    peak_memory_bytes: int | None = None,
+    retry: bool = True,
+) -> TrialStatus | None:
+    """End the attempt that this worker process ran, after its parent saw it die; gives the trial's state.
+
+    The trial is queued while attempts remain, else failed. None, and nothing written, when the process
+    held no attempt of this trial.
+    """
+    with transaction(engine) as connection:
+        row = connection.execute(_LOCK_HELD, {"trial_id": trial_id, "worker": worker}).first()
+        if row is None:
+            return None
+        status: TrialStatus
+        if row.is_cancelled:
+            status = "cancelled"
+        else:
+            status = "queued" if retry and row.attempt < row.attempts_allowed else "failed"
+        message = f"attempt {row.attempt} of {row.attempts_allowed}: {cause} {_in_epoch(row.epoch)}"
+        _leave(connection, row, status, reason=reason, message=message, peak_memory_bytes=peak_memory_bytes)
+    return status
 
 
 def recover_lost_trials(engine: Engine) -> list[Trial]:

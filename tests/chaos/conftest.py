@@ -1,0 +1,83 @@
+"""One Postgres and one Redis for all chaos tests; a database, workers and a watcher for each."""
+
+import itertools
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from shared.services.places import remove_outside
+from tests.chaos.harness import (
+    MEASURED,
+    ONE_TRIAL,
+    Cluster,
+    Postgres,
+    Redis,
+    Servers,
+    fingerprint,
+    make_database,
+)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Measured times."""
+    for line in MEASURED:
+        terminalreporter.write_line(line)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def chaos_folder() -> Iterator[Path]:
+    """A folder that also the account of Postgres may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="recsweep-chaos-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers(chaos_folder: Path) -> Iterator[Servers]:
+    servers = Servers(Postgres(chaos_folder), Redis(chaos_folder))
+    servers.ensure()
+    yield servers
+    servers.ensure()
+    servers.redis.stop(signal.SIGTERM)
+    servers.postgres.kill()
+    remove_outside(chaos_folder)
+
+
+@pytest.fixture
+def cluster(servers: Servers, chaos_folder: Path) -> Iterator[Cluster]:
+    servers.ensure()
+    with redis.Redis.from_url(servers.redis.server.url) as client:
+        client.config_set("maxmemory", 0)
+        client.flushall()
+    number = next(_numbers)
+    folder = chaos_folder / f"test-{number}"
+    folder.mkdir()
+    cluster = Cluster(servers, make_database(servers, f"chaos_{number}"), folder)
+    yield cluster
+    cluster.close()
+    servers.ensure()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(servers: Servers, chaos_folder: Path) -> dict[str, object]:
+    """The result of the trial of `ONE_TRIAL` when nothing happens to it."""
+    folder = chaos_folder / "undisturbed"
+    folder.mkdir()
+    servers.ensure()
+    cluster = Cluster(servers, make_database(servers, "undisturbed"), folder)
+    try:
+        sweep_id = cluster.dispatch(ONE_TRIAL)
+        cluster.add_worker()
+        cluster.wait_for_end(sweep_id)
+        return fingerprint(cluster, cluster.trial(sweep_id).trial_id)
+    finally:
+        cluster.close()
