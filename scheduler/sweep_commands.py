@@ -51,7 +51,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     if endpoints.flower_url:
         console.print(f"Flower: {endpoints.flower_url}")
     try:
-        trials = watch_sweep(engine, stored_sweep.sweep_id, console)
+        trials = watch_sweep(engine, endpoints.broker_url, stored_sweep.sweep_id, console)
     except KeyboardInterrupt:
         console.print("\nThe sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
         sys.exit(130)

@@ -1,30 +1,38 @@
 """Live progress of a sweep: a line per trial and an overall bar; plain lines when not on a terminal."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Engine
 
 from scheduler.expand import expected_cost
 from shared import store
-from shared.errors import StoreUnavailable
+from shared.errors import ServiceError, StoreUnavailable
+from shared.queue import find_workers, require_broker
 from shared.store import Trial
 
 PERIOD_SECONDS = 0.5
+# Longer than a worker needs to take the next trial.
+STALL_SECONDS = 10.0
 _TERMINAL = ("succeeded", "failed", "cancelled")
 _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "yellow", "queued": "dim"}
 
 
-def watch_sweep(engine: Engine, sweep_id: int, console: Console) -> list[Trial]:
-    """Show progress until every trial has ended; returns the trials. KeyboardInterrupt passes through."""
+def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: Console) -> list[Trial]:
+    """Show progress until every trial has ended; returns the trials. KeyboardInterrupt passes through.
+
+    When nothing moves for a while it says what it waits for.
+    """
     started = time.monotonic()
+    stall = Stall(broker_url)
     if not console.is_terminal:
-        return _watch_plainly(engine, sweep_id, console)
+        return _watch_plainly(engine, sweep_id, console, stall)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(bar_width=40), TextColumn("{task.fields[left]}")
     )
@@ -40,7 +48,7 @@ def watch_sweep(engine: Engine, sweep_id: int, console: Console) -> list[Trial]:
                 description=f"{n_ended}/{len(trials)} trials",
                 left=_time_left(fraction, time.monotonic() - started),
             )
-            live.update(Group(progress_table(trials), bar))
+            live.update(Group(progress_table(trials), bar, Text(stall.reason(trials) or "", style="yellow")))
             if n_ended == len(trials):
                 return trials
             time.sleep(PERIOD_SECONDS)
@@ -74,7 +82,44 @@ def progress_table(trials: Sequence[Trial]) -> Table:
     return table
 
 
-def _watch_plainly(engine: Engine, sweep_id: int, console: Console) -> list[Trial]:
+class Stall:
+    """Finds out why a sweep does not move: trials are queued, none runs, and that for a while."""
+
+    def __init__(self, broker_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._broker_url = broker_url
+        self._clock = clock
+        self._state: object = None
+        self._moved_at = self._asked_at = clock()
+        self._reason: str | None = None
+
+    def reason(self, trials: Sequence[Trial]) -> str | None:
+        """What is waited for, in one line; None while something moves."""
+        now = self._clock()
+        state = [(trial.status, trial.attempt, trial.epoch) for trial in trials]
+        statuses = {trial.status for trial in trials}
+        if state != self._state or "running" in statuses or "queued" not in statuses:
+            self._state, self._moved_at, self._reason = state, now, None
+        elif now - max(self._moved_at, self._asked_at) >= STALL_SECONDS:
+            self._asked_at = now
+            n_queued = sum(trial.status == "queued" for trial in trials)
+            self._reason = f"{n_queued} trials wait, none runs: {why_waiting(self._broker_url)}"
+        return self._reason
+
+
+def why_waiting(broker_url: str) -> str:
+    """Why queued trials are not taken, as far as it can be seen from here."""
+    try:
+        require_broker(broker_url)
+        workers = find_workers(broker_url)
+    except ServiceError as error:
+        return str(error)
+    if not workers:
+        return "no worker answers; `make status` shows the services, `make logs` their last words"
+    return f"{', '.join(workers)} answers but took none yet; the watcher publishes again what has no message"
+
+
+def _watch_plainly(engine: Engine, sweep_id: int, console: Console, stall: Stall) -> list[Trial]:
+    reason = None
     shown: dict[int, tuple[str, int]] = {}
     while True:
         trials = _read(engine, sweep_id, console)
@@ -84,6 +129,10 @@ def _watch_plainly(engine: Engine, sweep_id: int, console: Console) -> list[Tria
             if shown.get(trial.trial_id, ("queued", 0)) != state:
                 shown[trial.trial_id] = state
                 console.print(_plain_line(trial, n_ended, len(trials)), soft_wrap=True, highlight=False)
+        if (why := stall.reason(trials)) != reason:
+            reason = why
+            if why:
+                console.print(why, soft_wrap=True, highlight=False, markup=False)
         if n_ended == len(trials):
             return trials
         time.sleep(PERIOD_SECONDS)
@@ -102,12 +151,19 @@ def _plain_line(trial: Trial, n_ended: int, n_trials: int) -> str:
 
 
 def _read(engine: Engine, sweep_id: int, console: Console) -> list[Trial]:
+    was_away = False
     while True:
         try:
-            return store.sweep_trials(engine, sweep_id)
+            trials = store.sweep_trials(engine, sweep_id)
         except StoreUnavailable as error:
-            console.print(f"waiting for the database: {error}", soft_wrap=True)
+            if not was_away:
+                console.print(f"waiting for the database: {error}", soft_wrap=True, markup=False)
+            was_away = True
             time.sleep(2.0)
+        else:
+            if was_away:
+                console.print("the database is back")
+            return trials
 
 
 def _elapsed(trial: Trial) -> str:

@@ -25,6 +25,9 @@ QUEUE_NAME = "recsweep"
 SOFT_SHUTDOWN_SECONDS = 8.0
 BROKER_TIMEOUT_SECONDS = 10.0
 
+# A stopped Redis still accepts connections: without a limit its answer would be awaited for ever.
+_IMPATIENT = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
+
 app = Celery("recsweep", include=["worker.tasks"])
 
 
@@ -91,11 +94,9 @@ def _refuse_tensorflow_in_parent(**_: object) -> None:
 def publish_trials(broker_url: str, trials: Iterable[tuple[int, str]]) -> None:
     """Send one message for each (trial_id, label), in the order given; raises ServiceError."""
     app.conf.broker_url = broker_url
-    # A stopped Redis still accepts connections: without a limit the first answer is awaited for ever.
-    options = {"socket_timeout": BROKER_TIMEOUT_SECONDS}
     try:
         with (
-            app.connection_for_write(transport_options=options) as connection,
+            app.connection_for_write(transport_options=_IMPATIENT) as connection,
             app.amqp.Producer(connection) as producer,
         ):
             for trial_id, label in trials:
@@ -136,6 +137,33 @@ def find_messages(broker_url: str) -> Messages:
 def published_trials(broker_url: str) -> frozenset[int]:
     """Ids of the trials whose message is in Redis, waiting or delivered but not acknowledged."""
     return find_messages(broker_url).all
+
+
+def find_workers(broker_url: str, timeout_seconds: float = 1.5) -> dict[str, int]:
+    """Name of every worker that answers within the time, with its number of task processes."""
+    app.conf.broker_url = broker_url
+    try:
+        with app.connection_for_write(transport_options=_IMPATIENT) as connection:
+            inspect = app.control.inspect(connection=connection, timeout=timeout_seconds)
+            answers: dict[str, Any] = inspect.stats() or {}
+    except (KombuError, RedisError, OSError) as error:
+        raise ServiceError(f"cannot ask the workers by way of the broker: {error}") from error
+    return {name: len(answers[name].get("pool", {}).get("processes", ())) for name in sorted(answers)}
+
+
+def require_broker(broker_url: str) -> None:
+    """Raise ServiceError with the remedy unless Redis answers and takes messages."""
+    try:
+        with _redis(broker_url) as client:
+            memory = client.info("memory")
+    except RedisError as error:
+        raise ServiceError(f"Redis does not answer: {error}; see `make status`") from error
+    used, limit = int(memory["used_memory"]), int(memory["maxmemory"])
+    if 0 < limit <= used:
+        raise ServiceError(
+            f"Redis has reached its memory limit: {used:,} bytes used, maxmemory {limit:,}; raise it, "
+            "or remove what else it holds"
+        )
 
 
 def queue_length(broker_url: str) -> int:
