@@ -12,21 +12,37 @@ export RECSWEEP_USER
 endif
 
 RECSWEEP := .venv/bin/python -m scheduler
-SETUP := .venv/.runtime-installed
+INSTALLED := .venv/.runtime-installed
+SETUP := $(INSTALLED)
 SETUP_DEV := .venv/.development-installed
+
+# From `make up` to `make down` the same commands run in the containers, and need no .venv.
+STACK := $(or $(PYTHON),python3) -m shared.stack
+ifeq ($(STATE_DIR)$(DATABASE_URL),)
+ifneq ($(wildcard .env),)
+ifeq ($(shell $(STACK) is-up 2>/dev/null),up)
+RECSWEEP := $(STACK)
+SETUP :=
+endif
+endif
+endif
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-$(SETUP): requirements.lock
+$(INSTALLED): requirements.lock
 	@shared/services/venv.sh $< $@
 
 $(SETUP_DEV): requirements-dev.lock
-	@shared/services/venv.sh $< $@ && touch $(SETUP)
+	@shared/services/venv.sh $< $@ && touch $(INSTALLED)
 
 .PHONY: setup
-setup: $(SETUP) ## build .venv (every other target does so when needed)
+setup: $(INSTALLED) ## build .venv (every other target does so when needed)
+
+.PHONY: up
+up: ## start the stack in containers (docker-compose) [WORKERS=n]
+	@$(STACK) up
 
 .PHONY: sweep
 sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m FRESH=1 WORKERS=n DRY_RUN=1]
@@ -89,8 +105,12 @@ logs: $(SETUP) ## last lines of every service's log [TRIAL=label for a trial's o
 	@$(RECSWEEP) logs
 
 .PHONY: down
-down: $(SETUP) ## stop all services; the results stay
+down: $(SETUP) ## stop all services; the results stay [VOLUMES=1: of the containers, all is deleted]
+ifneq ($(and $(VOLUMES),$(wildcard .env)),)
+	@$(STACK) down
+else
 	@$(RECSWEEP) down
+endif
 
 .PHONY: clean
 clean: $(SETUP) ## stop all services and delete the results, models and caches [YES=1]
@@ -103,3 +123,7 @@ lint: $(SETUP_DEV) ## ruff and mypy
 .PHONY: test
 test: $(SETUP_DEV) lint ## the whole suite; it starts the services it needs
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-compose
+test-compose: $(SETUP_DEV) ## the containers for real: builds, breaks and removes a stack (about 10 minutes)
+	@.venv/bin/python -m pytest tests/compose $(PYTEST_ARGS)
