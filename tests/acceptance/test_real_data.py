@@ -1,0 +1,134 @@
+"""The main job on the real MovieLens 1M, where it is at hand; small models, so that it takes a minute."""
+
+import csv
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.store import list_queries
+from tests.acceptance.conftest import ROOT, Make
+
+DATA_DIR = Path(os.environ.get("DATA_DIR") or ROOT.parent / "shared" / "data").resolve()
+LABELS = [f"{merge}_8_4_1_epochs2" for merge in ("concatenate", "multiply", "average", "dot")]
+N_USERS = 6040
+
+pytestmark = pytest.mark.skipif(
+    not (DATA_DIR / "ml-1m" / "ratings.dat").exists(),
+    reason=f"MovieLens 1M is not in {DATA_DIR}/ml-1m: set DATA_DIR to test on real data",
+)
+
+
+_SWEEP = """
+[grid]
+merge = {merges}
+embedding_size = [8]
+dense_layers = [[4, 1]]
+[training]
+max_epochs = {max_epochs}
+[protocol]
+embedding_rows = "max_id"
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def swept(make: Make, tmp_path_factory: pytest.TempPathFactory):
+    """A sweep of one small model, to compare with, then the sweep that the tests look at."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    merges = ["concatenate", "multiply", "average", "dot"]
+    (folder / "earlier.toml").write_text(_SWEEP.format(merges=["average"], max_epochs=1))
+    (folder / "real.toml").write_text(_SWEEP.format(merges=merges, max_epochs=2))
+    for name in ("earlier", "real"):
+        result = make("sweep", f"SWEEP={folder / name}.toml", "DATASET=ml-1m", f"DATA_DIR={DATA_DIR}")
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Data ml-1m: 6,040 users, 3,883 items, 1,000,209 ratings" in result.stdout
+
+
+@pytest.fixture
+def select(make: Make):
+    def run(statement: str) -> list[dict[str, str]]:
+        result = make("psql", f"C=copy ({statement}) to stdout with csv header")
+        assert result.returncode == 0, result.stderr
+        return list(csv.DictReader(io.StringIO(result.stdout)))
+
+    return run
+
+
+def test_every_user_gets_twenty_rated_items_that_are_new_to_them(make, select):
+    counts = select(
+        "select label, count(*) as n_rows, count(distinct user_id) as n_users from recommendations"
+        " join trials using (trial_id) join sweeps on sweeps.sweep_id = trials.sweep_id"
+        " where sweeps.name = 'real' and not is_baseline group by label"
+    )
+    assert {row["label"] for row in counts} == set(LABELS)
+    assert {(int(row["n_rows"]), int(row["n_users"])) for row in counts} == {(20 * N_USERS, N_USERS)}
+    # Seen items, gaps, ties, counts; RMSE, metrics and lists from the saved models.
+    result = make("verify", "SWEEP=real")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "every list keeps the contract" in result.stdout
+    assert "seen_items" in result.stdout
+
+
+def test_verify_names_what_was_tampered_with(make):
+    change = "update {} where {} = (select min(trial_id) from trials where label = 'dot_8_4_1_epochs2')"
+    make("psql", "C=" + change.format("metrics set value = value + 0.5", "name = 'ndcg@20' and trial_id"))
+    swap = "recommendations set item_id = '1' || item_id"
+    make("psql", "C=" + change.format(swap, "user_id = '2000' and rank = 1 and trial_id"))
+    result = make("verify", "SWEEP=real")
+    assert result.returncode != 0
+    line = next(line for line in result.stdout.splitlines() if line.startswith("dot_8_4_1_epochs2: "))
+    assert "ndcg@20 is stored as" in line
+    assert "stored recommendations differ from the model's" in line
+
+
+def test_item_catalogue_keeps_titles_genres_and_gaps(select):
+    items = {row["item_id"]: row for row in select("select * from items where title ~ '^(Star W|Mis.rab)'")}
+    assert items["260"]["title"] == "Star Wars: Episode IV - A New Hope (1977)"
+    assert items["73"]["title"] == "Misérables, Les (1995)"
+    facts = select(
+        "select count(*) as n, count(*) filter (where items.n_ratings = 0) as unrated from items"
+        " join datasets using (dataset_id) where datasets.name = 'ml-1m'"
+    )
+    assert facts == [{"n": "3883", "unrated": "177"}]
+
+
+@pytest.mark.parametrize("name", [query.name for query in list_queries()])
+def test_every_stored_query_answers_on_real_data(make, name):
+    query = next(query for query in list_queries() if query.name == name)
+    chosen = {"user_id": "2000", "label": LABELS[0]}
+    arguments = " ".join(f"{key}={value}" for key, value in chosen.items() if key in query.parameters)
+    result = make("query", f"Q={name}", f"ARGS={arguments}")
+    assert result.returncode == 0, result.stderr
+    n_rows = int(re.search(r"^(\d+) rows$", result.stdout, re.MULTILINE)[1])
+    assert n_rows > 0 or name == "failures_by_reason"
+
+
+def test_one_users_list_is_an_index_scan(make):
+    statement = "explain (analyze) select * from best_recommendations where user_id = '2000' and dataset_name"
+    plan = make("psql", f"C={statement} = 'ml-1m'").stdout
+    assert re.search(r"Index (Only )?Scan .* on recommendations_sweep_\d+", plan), plan
+    assert not re.search(r"Seq Scan on recommendations_sweep_\d+ .*actual", plan), plan
+
+
+def test_promotion_and_rollback_change_what_is_served(make, select):
+    served = "select distinct label from best_recommendations where dataset_name = 'ml-1m'"
+    before = select(served)
+    other = next(label for label in LABELS if [{"label": label}] != before)
+    assert make("promote", f"TRIAL={other}", "SWEEP=real", "NOTE=a test").returncode == 0
+    assert select(served) == [{"label": other}]
+    assert make("rollback", "SWEEP=real").returncode == 0
+    assert select(served) == before
+    notes = [row["note"] for row in select("select note from promotions order by promotion_id")]
+    assert len(notes) == 2
+    assert "a test" in notes[0]
+
+
+def test_the_analyst_reads_results_and_cannot_write(make):
+    url = make("analyst").stdout.strip().splitlines()[-1]
+    reading = make("psql", "C=select count(*) from leaderboard", f"DATABASE_URL={url}")
+    assert reading.returncode == 0, reading.stderr
+    writing = make("psql", "C=delete from trials", f"DATABASE_URL={url}")
+    assert writing.returncode != 0
+    assert "permission denied" in writing.stderr or "read-only" in writing.stderr
