@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     state_dir: Path = PROJECT_ROOT / ".recsweep"
     log_level: str = "INFO"
+    # In a container, watcher, workers and Flower are containers of their own: nothing is started beside it.
+    start_services: bool = True
+    flower_url: str | None = None
     # The watcher answers Prometheus there; unset: it does not listen.
     metrics_address: str = "127.0.0.1"
     metrics_port: int | None = None

@@ -73,15 +73,17 @@ def ensure_services(settings: Settings, n_workers: int | None = None) -> Endpoin
     """Start what is not running, change what differs, and return how to reach it.
 
     `n_workers=None` keeps the number that runs, or is one a core; 0 starts no worker, and with both URLs
-    set, no watcher and no Flower either. Raises ServiceError with the remedy.
+    set, no watcher and no Flower either, which START_SERVICES=false says for every command.
+    Raises ServiceError with the remedy.
     """
     if settings.database_url is not None:
         check_database(settings.database_url)
     if settings.broker_url is not None:
         check_broker(settings.broker_url)
-    if n_workers == 0 and settings.database_url is not None and settings.broker_url is not None:
+    is_served = settings.database_url is not None and settings.broker_url is not None
+    if is_served and (n_workers == 0 or not settings.start_services):
         upgrade_schema(create_engine(settings.database_url))
-        return Endpoints(settings.database_url, settings.broker_url, flower_url=None)
+        return Endpoints(settings.database_url, settings.broker_url, settings.flower_url)
     with open_state_folder(settings) as state_dir, state_lock(state_dir):
         return _ensure(settings, state_dir, n_workers)
 

@@ -37,11 +37,14 @@ def find_endpoints(settings: Settings) -> Endpoints:
     endpoints = endpoints_of(settings, state)
     if "flower" in running:
         return endpoints
-    return Endpoints(endpoints.database_url, endpoints.broker_url, flower_url=None)
+    return Endpoints(endpoints.database_url, endpoints.broker_url, settings.flower_url)
 
 
 def services_status(settings: Settings) -> list[ServiceStatus]:
-    """One line for every service, in the order of their start, and for the supervisor that holds them."""
+    """One line for every service, in the order of their start, and for the supervisor that holds them.
+
+    With START_SERVICES=false only for the servers that are used.
+    """
     state_dir = settings.state_dir.resolve()
     state = load_state(state_dir)
     supervisor = find_supervisor(state_dir, state)
@@ -55,9 +58,11 @@ def services_status(settings: Settings) -> list[ServiceStatus]:
         elif name == "redis" and settings.broker_url is not None:
             is_up = can_ping(settings.broker_url) is None
             lines.append(_external(name, broker_address(settings.broker_url), is_up=is_up))
-        else:
+        elif settings.start_services:
             address = f"{LOOPBACK}:{ports[name]}" if name in ports else None
             lines.append(_local(name, programs.get(name), address))
+    if not settings.start_services:
+        return lines
     supervisor_state = ProgramState("RUNNING", supervisor.pid, None) if supervisor else None
     address = f"{LOOPBACK}:{ports['supervisor']}" if "supervisor" in ports else None
     return [*lines, _local("supervisor", supervisor_state, address)]
