@@ -27,7 +27,7 @@ class Adam:
     m sum_j a(s+j) b1^j / (sqrt(v) b2^(j/2) + eps), j = 1..k. With sqrt(v) far above eps that is
     A m / (sqrt(v) + eps), A = sum_j a(s+j) (b1 / sqrt(b2))^j; far below, it is the same with
     B = sum_j a(s+j) b1^j. In between it depends on q = sqrt(v) / (sqrt(v) + eps), almost linearly:
-    B + q (A - B) is exact at both ends and within 5e-5 of the movement everywhere.
+    B + q (A - B) is exact at both ends and within 2e-5 of the movement everywhere.
 
     A and B include every bias correction on the way. They are differences of infinite sums that satisfy
     T(s) = ratio (a(s+1) + T(s+1)): sum_j=1..k a(s+j) ratio^j = T(s) - ratio^k T(s+k).
