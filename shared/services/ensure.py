@@ -80,8 +80,8 @@ def ensure_services(settings: Settings, n_workers: int | None = None) -> Endpoin
         check_database(settings.database_url)
     if settings.broker_url is not None:
         check_broker(settings.broker_url)
-    is_served = settings.database_url is not None and settings.broker_url is not None
-    if is_served and (n_workers == 0 or not settings.start_services):
+    starts_nothing = n_workers == 0 or not settings.start_services
+    if starts_nothing and settings.database_url is not None and settings.broker_url is not None:
         upgrade_schema(create_engine(settings.database_url))
         return Endpoints(settings.database_url, settings.broker_url, settings.flower_url)
     with open_state_folder(settings) as state_dir, state_lock(state_dir):
