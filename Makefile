@@ -116,6 +116,10 @@ endif
 clean: $(SETUP) ## stop all services and delete the results, models and caches [YES=1]
 	@$(RECSWEEP) clean
 
+.PHONY: reference
+reference: $(SETUP) ## our 16 reference trials beside the log of 2020, as a Markdown table [DATA_DIR=…]
+	@.venv/bin/python -m tests.benchmarks.reference
+
 .PHONY: lint
 lint: $(SETUP_DEV) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
