@@ -8,6 +8,8 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,34 +19,40 @@ import fsspec
 
 from shared.errors import TrialError
 
+# The client's own patience is minutes; a lost object store should be noticed sooner.
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "s3": {
+        "config_kwargs": {
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "retries": {"max_attempts": 5, "mode": "standard"},
+        }
+    }
+}
+
 
 def write_artifact(url: str, content: bytes) -> None:
     """Write or replace the file at `url`; raises TrialError "disk_full" or "artifact"."""
-    try:
-        local = local_path(url)
+    local = local_path(url)
+    with _translated(url):
         if local is None:
             _filesystem(url).pipe_file(url, content)
         else:
             _replace_file(local, content)
-    except OSError as error:
-        raise _translate(error, url) from error
 
 
 def read_artifact(url: str) -> bytes:
     """Content of the file at `url`; raises FileNotFoundError when there is none, else TrialError."""
-    try:
-        local = local_path(url)
+    local = local_path(url)
+    with _translated(url, is_reading=True):
         return bytes(_filesystem(url).cat_file(url)) if local is None else local.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _translate(error, url) from error
 
 
 def artifact_exists(url: str) -> bool:
-    """Whether a whole file lies at `url`."""
+    """Whether a whole file lies at `url`; raises TrialError when the store cannot be asked."""
     local = local_path(url)
-    return bool(_filesystem(url).exists(url)) if local is None else local.exists()
+    with _translated(url):
+        return bool(_filesystem(url).exists(url)) if local is None else local.exists()
 
 
 def delete_artifact(url: str) -> None:
@@ -53,7 +61,8 @@ def delete_artifact(url: str) -> None:
     if local is not None:
         local.unlink(missing_ok=True)
     elif artifact_exists(url):
-        _filesystem(url).rm_file(url)
+        with _translated(url):
+            _filesystem(url).rm_file(url)
 
 
 def delete_folder(url: str) -> None:
@@ -62,7 +71,8 @@ def delete_folder(url: str) -> None:
     if local is not None:
         shutil.rmtree(local, ignore_errors=True)
     elif artifact_exists(url):
-        _filesystem(url).rm(url, recursive=True)
+        with _translated(url):
+            _filesystem(url).rm(url, recursive=True)
 
 
 def cached_artifact(url: str, cache_dir: Path) -> bytes:
@@ -82,7 +92,9 @@ def local_path(url: str) -> Path | None:
 
 
 def _filesystem(url: str) -> Any:  # noqa: ANN401  fsspec ships no types.
-    return fsspec.filesystem(urlsplit(url).scheme)
+    scheme = urlsplit(url).scheme
+    # Other hosts write too: what was listed a while ago says nothing.
+    return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
 
 
 def _replace_file(path: Path, content: bytes) -> None:
@@ -97,7 +109,20 @@ def _replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def _translate(error: OSError, url: str) -> TrialError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return TrialError("disk_full", f"no space left to write {url}: free some and run the sweep again")
-    return TrialError("artifact", f"cannot read or write {url}: {error.strerror or error}")
+@contextmanager
+def _translated(url: str, *, is_reading: bool = False) -> Iterator[None]:
+    """Errors of disks, networks and client libraries as TrialError; a missing file that is read passes."""
+    try:
+        yield
+    except OSError as error:
+        if is_reading and isinstance(error, FileNotFoundError):
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"no space left to write {url}: free some and run the sweep again"
+            raise TrialError("disk_full", message) from error
+        raise TrialError("artifact", f"cannot read or write {url}: {error.strerror or error}") from error
+    except Exception as error:
+        if local_path(url) is not None:
+            raise
+        # Every client library of an object store has its own errors: no credentials, no such host, …
+        raise TrialError("artifact", f"cannot read or write {url}: {error}") from error
