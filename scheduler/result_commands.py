@@ -45,12 +45,11 @@ def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
     console.print(table)
     for measure in ("RMSE", f"ndcg@{k}"):
         for line in _against_baselines(measure, rows):
-            console.print(line, soft_wrap=True)
+            console.print(line)
     if _has_sums_only_heads(store.sweep_trials(engine, sweep.sweep_id)):
         console.print(
-            "Without an activation, concatenate and average add a user part and an item part: they cannot do "
-            "more than the bias model.",
-            soft_wrap=True,
+            "Without an activation, concatenate and average add a user part and an item part: "
+            "they can express no more than the bias model."
         )
 
 
