@@ -53,7 +53,7 @@ def recommend_all(
 ) -> Rankings:
     """Both lists of every user of the data set; a user with fewer candidates gets fewer rows.
 
-    Memory beside the result: some twenty times `block_scores` floats a thread, however many users and items.
+    Memory beside the result: some thirty times `block_scores` floats a thread, however many users and items.
     Raises TrialError when scores overflow.
     """
     ranker = _Ranker(scorer, dataset, split, protocol)

@@ -57,7 +57,8 @@ def exact_scores(scorer: Scorer, user_index: Indices, item_index: Indices) -> Fl
     rounded value (about one pair in a million), the pair is scored alone.
     """
     scores = scorer.score_pairs(user_index, item_index)
-    slack = scorer.error_bound(user_index) * (UNIT_ROUNDOFF_64 / UNIT_ROUNDOFF_32)
+    users, place = np.unique(user_index, return_inverse=True)
+    slack = (scorer.error_bound(users) * (UNIT_ROUNDOFF_64 / UNIT_ROUNDOFF_32))[place]
     is_unsure = (scores - slack).astype(np.float32) != (scores + slack).astype(np.float32)
     # An exact 0 (units that are all off, no ratings) is unsure by this test alone, and the same in any order.
     for row in np.flatnonzero(is_unsure & (scores != 0)):

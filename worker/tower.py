@@ -10,8 +10,10 @@ import tensorflow as tf
 from shared.architecture import Activation, Architecture, Merge
 from worker.scoring import SAFETY, UNIT_ROUNDOFF_32, Dense, Float32s, Float64s, Indices
 
-# Floats of the widest layer held at once: the tile of pairs that one call scores (16 MB).
-_TILE_FLOATS = 4 * 2**20
+# Numbers of the widest layer held at once, the tile of pairs that one call scores: 16 MB in a compiled block,
+# 4 MB where pairs are scored one operation after another and the caches should hold them in between.
+_BLOCK_TILE_NUMBERS = 2**22
+_PAIR_TILE_NUMBERS = 2**19
 # Largest slope, and size at 0, of the activations where these are not 1 and 0.
 _SLOPES: dict[Activation, float] = {"sigmoid": 0.25, "selu": 1.7581, "silu": 1.1, "gelu": 1.13}
 _SIZES_AT_ZERO: dict[Activation, float] = {"sigmoid": 0.5, "softplus": 0.6932}
@@ -40,10 +42,11 @@ class TowerScorer:
         self._dense_64 = _tensors([(kernel, bias), *self._layers], tf.float64)
         self._user_part_32 = self._user_part.astype(np.float32)
         n_copies, width = self._user_part.shape[1], max(users.shape[1], *(len(b) for _, b in dense))
-        self._tile_pairs = max(1, _TILE_FLOATS // (n_copies * width))
-        n_chunks = -(-self.n_items // self._tile_pairs)
+        self._pairs_at_once = max(1, _PAIR_TILE_NUMBERS // (n_copies * width))
+        block_pairs = max(1, _BLOCK_TILE_NUMBERS // (n_copies * width))
+        n_chunks = -(-self.n_items // block_pairs)
         chunk_items = -(-self.n_items // n_chunks)
-        self._tile_users = max(1, self._tile_pairs // chunk_items)
+        self._tile_users = max(1, block_pairs // chunk_items)
         padded = np.zeros((n_chunks * chunk_items, self._item_part.shape[1]), np.float32)
         padded[: self.n_items] = self._item_part
         self._item_chunks = [tf.constant(chunk[None, None]) for chunk in np.split(padded, n_chunks)]
@@ -101,8 +104,8 @@ class TowerScorer:
     def score_pairs(self, user_index: Indices, item_index: Indices) -> Float64s:
         """The same head in float64, at most one tile of pairs at a time."""
         scores = np.empty(len(user_index))
-        for first in range(0, len(scores), self._tile_pairs):
-            tile = slice(first, first + self._tile_pairs)
+        for first in range(0, len(scores), self._pairs_at_once):
+            tile = slice(first, first + self._pairs_at_once)
             user_part = tf.constant(self._user_part[user_index[tile]])  # (n, n_copies, width)
             item_part = tf.constant(self._item_part[item_index[tile], None])  # (n, 1, width)
             scores[tile] = _score(self._merge, self._activation, user_part, item_part, self._dense_64).numpy()

@@ -145,7 +145,7 @@ def test_items_and_users_are_cut_into_tiles(merge, monkeypatch):
     architecture = Architecture(merge, 6, (8, 4, 1), "relu")
     weights = random_weights(architecture)
     whole = weights_scorer(architecture, weights, N_ITEMS).score_block(np.arange(N_USERS))
-    monkeypatch.setattr("worker.tower._TILE_FLOATS", 8 * 6 * 40)  # 40 pairs a tile for dot, 240 for others.
+    monkeypatch.setattr("worker.tower._BLOCK_TILE_NUMBERS", 8 * 6 * 40)  # 40 pairs for dot, else 240.
 
     tiled = weights_scorer(architecture, weights, N_ITEMS).score_block(np.arange(N_USERS))
 
