@@ -1,5 +1,6 @@
 """Trains one architecture: epochs, early stopping, best weights, checkpoint and resume."""
 
+import gc
 import hashlib
 import json
 import logging
@@ -87,16 +88,20 @@ def train(
         content = checkpoint.load()
         if content is not None:
             progress = unpack_progress(content, belongs_to, fresh)
-            logger.info("resumed after epoch %d", len(progress.epochs))
+            logger.info("checkpoint read: %d epochs are done", len(progress.epochs))
     del fresh
     while not progress.is_over(training.max_epochs, training.patience):
         progress = trainer.train_epoch(progress)
         on_epoch(progress.epochs[-1])
         if checkpoint is not None:
             checkpoint.save(pack_progress(progress, belongs_to))
-    trainer.model.set_weights(progress.best)
+    model = trainer.model
+    model.set_weights(progress.best)
+    # What a trial leaves is cyclic garbage of many megabytes; the collector would let it pile up.
+    del trainer
+    gc.collect()
     best = progress.epochs[progress.best_epoch - 1]
-    return TrainedModel(trainer.model, progress.epochs, best.epoch, best.val_loss, best.val_rmse)
+    return TrainedModel(model, progress.epochs, best.epoch, best.val_loss, best.val_rmse)
 
 
 class _Trainer:
@@ -116,8 +121,8 @@ class _Trainer:
         # A batch larger than the data would be padding only.
         self._batch_size = min(training.batch_size, len(data.train))
         self._optimizer: Optimizer = _make_optimizer(training)
-        self._forward: Forward = make_forward(self.model)
-        self._run_steps: Epoch = compile_epoch(self._forward, self._optimizer, self._batch_size)
+        self._forward: Forward = make_forward(architecture)
+        self._run_steps: Epoch = compile_epoch(architecture, self._optimizer, self._batch_size)
         self._chunk_steps = _FIRST_CHUNK_STEPS
         widest = max(2 * architecture.embedding_size, *architecture.dense_layers)
         self._numbers_per_rating = widest * self.model.n_outputs

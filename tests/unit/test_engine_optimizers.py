@@ -11,7 +11,6 @@ from shared.architecture import Architecture
 from worker.engine.adam import Adam
 from worker.engine.batches import Batches
 from worker.engine.epoch import compile_epoch
-from worker.engine.forward import make_forward
 from worker.engine.optimizers import Adamax, Sgd
 from worker.engine.state import catch_up_all, initial_state, weights_of
 from worker.model import build_model
@@ -133,7 +132,7 @@ def assert_weights_close(trained, expected):
 
 
 def train_in_engine(model, optimizer, ratings):
-    run_steps = compile_epoch(make_forward(model), optimizer, BATCH_SIZE)
+    run_steps = compile_epoch(model.architecture, optimizer, BATCH_SIZE)
     state, loss_sum = run_steps(
         as_batches(*ratings),
         tf.constant(0),

@@ -1,17 +1,22 @@
 """One epoch as one XLA program: a loop over the batches that touches only the rows of each batch."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
+from shared.architecture import Architecture
 from worker.engine.batches import Batches
-from worker.engine.forward import Forward
+from worker.engine.forward import make_forward
 from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
 from worker.engine.state import Table, TrainingState
 
 # Up to here a (batch, batch) matrix product sums the gradients of equal rows faster than a segment sum.
 _EQUALITY_BATCH_SIZE = 128
+
+# TensorFlow never gives the memory of a compiled function back (about 7 MB each): do not compile twice.
+_CACHE_SIZE = 4
 
 RowSum = Literal["equality", "segments"]
 
@@ -29,14 +34,17 @@ class _Loop(NamedTuple):
     scratch: tuple[tf.Tensor, tf.Tensor]
 
 
+@lru_cache(maxsize=_CACHE_SIZE)
 def compile_epoch(
-    forward: Forward, optimizer: Optimizer, batch_size: int, row_sum: RowSum | None = None
+    architecture: Architecture, optimizer: Optimizer, batch_size: int, row_sum: RowSum | None = None
 ) -> Epoch:
     """The training steps as a function that compiles when it is first called.
 
     The loss is the mean squared error over all outputs of all ratings of the batch. `row_sum` follows from
-    `batch_size` when not given; both give the same sums.
+    `batch_size` when not given; both give the same sums. Trials that differ in random seed alone share one
+    compiled function.
     """
+    forward = make_forward(architecture)
     row_sum = row_sum or ("equality" if batch_size <= _EQUALITY_BATCH_SIZE else "segments")
 
     def run_step(batches: Batches, loop: _Loop) -> _Loop:

@@ -1,27 +1,31 @@
 """From rows of the embeddings to predictions, as cheaply as the architecture allows."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import tensorflow as tf
 
-from shared.architecture import Merge
-from worker.model import RatingModel
+from shared.architecture import Architecture, Merge
+from worker.model import build_model
 
 # (dense parameters: kernel, bias, kernel, …; user rows; item rows, (batch, embedding_size) each)
 # -> (batch, n_outputs)
 Forward = Callable[[Sequence[tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
 
+_CACHE_SIZE = 4
 
-def make_forward(model: RatingModel) -> Forward:
-    """The same function of the same weights as `model.head`."""
-    architecture = model.architecture
+
+@lru_cache(maxsize=_CACHE_SIZE)
+def make_forward(architecture: Architecture) -> Forward:
+    """The same function of the same weights as the head of `build_model(architecture, …)`."""
     if architecture.is_linear:
         return _linear_forward(architecture.merge, architecture.embedding_size)
-    return _keras_forward(model)
+    return _keras_forward(architecture)
 
 
-def _keras_forward(model: RatingModel) -> Forward:
-    head = model.head
+def _keras_forward(architecture: Architecture) -> Forward:
+    # The weights come with every call: those of this head, and its embeddings of one row, are never used.
+    head = build_model(architecture, n_users=1, n_item_rows=1, random_seed=0).head
     non_trainable = [variable.value for variable in head.non_trainable_variables]
 
     def forward(parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:

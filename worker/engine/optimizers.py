@@ -17,6 +17,9 @@ EPSILON = 1e-7
 class Optimizer(Protocol):
     """How a parameter follows its gradient. Steps count from 1."""
 
+    def __hash__(self) -> int:
+        """Equal optimizers share compiled functions."""
+
     @property
     def n_moments(self) -> int:
         """Arrays kept beside each parameter; they start as zeros."""
