@@ -13,7 +13,8 @@ from scheduler.recover import Watcher
 from shared import store
 from shared.artifacts import read_artifact
 from shared.command_line import console, describe_data, new_table, one_line_errors, open_store
-from shared.errors import ServiceError, SpecError, StoreError
+from shared.errors import ServiceError, SpecError
+from shared.queue import find_workers
 from shared.services import (
     clean_services,
     ensure_services,
@@ -37,10 +38,11 @@ def status() -> None:
         table.add_row(service.name, service.state, service.address, str(service.pid or ""), uptime)
     console.print(table)
     try:
-        engine, _ = open_store(settings)
+        engine, endpoints = open_store(settings)
     except ServiceError as error:
         console.print(str(error), soft_wrap=True)
         return
+    console.print(_workers_text(endpoints.broker_url), soft_wrap=True, markup=False)
     counts = (*store.TRIAL_STATUSES, "lost", "retried")
     table = new_table("Sweeps", "sweep", "name", "data", *counts)
     for row in store.sweep_progress(engine):
@@ -51,6 +53,17 @@ def status() -> None:
             *(str(getattr(row, f"n_{state}")) for state in counts),
         )
     console.print(table)
+
+
+def _workers_text(broker_url: str) -> str:
+    """The workers that answer now, wherever they run."""
+    try:
+        workers = find_workers(broker_url)
+    except ServiceError as error:
+        return f"Workers: {error}"
+    if not workers:
+        return "Workers: none answers"
+    return "Workers alive: " + ", ".join(f"{name} ({n} task processes)" for name, n in workers.items())
 
 
 @click.command()
@@ -85,13 +98,15 @@ def logs(label: str | None) -> None:
             click.echo(text)
         return
     engine, _ = open_store()
-    url = store.trial_log_url(engine, label)
-    if url is None:
+    attempts = store.attempt_logs(engine, label)
+    if not attempts:
         raise SpecError(f"TRIAL must be the label of a trial that has started; got {label!r}")
-    try:
-        click.echo(read_artifact(url).decode())
-    except FileNotFoundError as error:
-        raise StoreError(f"the log {url} is gone") from error
+    for title, url in attempts:
+        console.rule(title, align="left")
+        try:
+            click.echo(read_artifact(url).decode())
+        except FileNotFoundError:
+            click.echo(f"no log {url}: it was never written or is gone")
 
 
 @click.command()

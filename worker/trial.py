@@ -77,6 +77,8 @@ def run_trial(
         f"data {claim.dataset_name} {claim.fingerprint}, {claim.protocol}"
     )
     try:
+        # An attempt that is killed before its first epoch has a log too.
+        log.save()
         split = split_ratings(dataset.n_ratings, claim.protocol)
         if claim.config.baseline is not None:
             fitted = _fit_baseline(claim.config.baseline, dataset, split)

@@ -49,13 +49,13 @@ from shared.store.sweeps import (
 )
 from shared.store.trials import (
     add_trials,
+    attempt_logs,
     cancel_sweep,
     mark_published,
     queued_trials,
     record_log,
     requeue_trials,
     sweep_trials,
-    trial_log_url,
 )
 from shared.store.verify import list_checks, verify_recommendations
 
@@ -79,6 +79,7 @@ __all__ = [
     "TrialResult",
     "TrialStatus",
     "add_trials",
+    "attempt_logs",
     "cancel_sweep",
     "claim_trial",
     "create_sweep",
@@ -113,7 +114,6 @@ __all__ = [
     "stored_recommendations",
     "sweep_progress",
     "sweep_trials",
-    "trial_log_url",
     "validation_metrics_of",
     "verify_recommendations",
 ]

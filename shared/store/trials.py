@@ -127,17 +127,29 @@ def record_log(engine: Engine, trial_id: int, attempt: int, log_url: str) -> Non
         connection.execute(statement, {"trial_id": trial_id, "attempt": attempt, "log_url": log_url})
 
 
-def trial_log_url(engine: Engine, label: str) -> str | None:
-    """Where the log of the trial of this label is, in the latest sweep in which it has one."""
+def attempt_logs(engine: Engine, label: str) -> list[tuple[str, str]]:
+    """What every attempt of the trial of this label was and the URL of its log, in order.
+
+    Of the latest sweep in which the trial has a log; empty when there is none.
+    """
     statement = text("""
-        select log_url from trials
-        where label = :label and log_url is not null
-        order by sweep_id desc
-        limit 1
+        with latest as (
+            select trial_id, log_url from trials
+            where label = :label and log_url is not null
+            order by sweep_id desc
+            limit 1
+        )
+        select
+            concat('attempt ', attempts.attempt, ' by ', attempts.worker, ': ',
+                coalesce(attempts.end_reason, 'running'), ', ' || attempts.error_message),
+            -- The log of an attempt lies in a folder of its own beside those of the others.
+            regexp_replace(latest.log_url, '/attempt-\\d+/', '/attempt-' || attempts.attempt || '/')
+        from latest
+        join attempts using (trial_id)
+        order by attempts.attempt
     """)
     with transaction(engine) as connection:
-        url: str | None = connection.scalar(statement, {"label": label})
-    return url
+        return [(title, url) for title, url in connection.execute(statement, {"label": label})]
 
 
 def to_trial(row: Row[Any]) -> Trial:

@@ -8,7 +8,9 @@ from sqlalchemy import text
 from shared.errors import StoreError
 from shared.protocol import Protocol
 from shared.store import (
+    attempt_logs,
     create_sweep,
+    end_lost_attempt,
     ensure_sweep,
     find_dataset,
     find_sweep,
@@ -20,7 +22,6 @@ from shared.store import (
     rollback_promotion,
     save_dataset,
     sweep_trials,
-    trial_log_url,
 )
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
 
@@ -111,10 +112,16 @@ def test_prune_keeps_a_sweep_whose_trial_is_promoted(engine):
     assert list_sweeps(engine) == []
 
 
-def test_the_log_of_a_trial_is_known_while_it_runs(engine):
+def test_every_attempt_has_a_log_that_is_known_while_it_runs(engine):
     sweep = store_sweep(engine, DATASET, [make_config()])
-    assert trial_log_url(engine, LABEL) is None
+    assert attempt_logs(engine, LABEL) == []
+    lost = claim_label(engine, sweep.sweep_id, LABEL)
+    end_lost_attempt(engine, lost.trial_id, "worker-1", "lost_worker", "killed by signal 9 (SIGKILL)")
     claim = claim_label(engine, sweep.sweep_id, LABEL)
-    record_log(engine, claim.trial_id, claim.attempt, "file:///trial.log")
+    record_log(engine, claim.trial_id, claim.attempt, "file:///a/attempt-2/trial.log")
     record_log(engine, claim.trial_id, claim.attempt + 1, "file:///superseded.log")
-    assert trial_log_url(engine, LABEL) == "file:///trial.log"
+    killed = "attempt 1 of 3: killed by signal 9 (SIGKILL) before the first epoch was finished"
+    assert attempt_logs(engine, LABEL) == [
+        (f"attempt 1 by worker-1: lost_worker, {killed}", "file:///a/attempt-1/trial.log"),
+        ("attempt 2 by worker-1: running", "file:///a/attempt-2/trial.log"),
+    ]
