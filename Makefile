@@ -12,6 +12,7 @@ export RECSWEEP_USER
 endif
 
 RECSWEEP := .venv/bin/python -m scheduler
+VERIFY := TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m worker.verify
 INSTALLED := .venv/.runtime-installed
 SETUP := $(INSTALLED)
 SETUP_DEV := .venv/.development-installed
@@ -22,6 +23,7 @@ ifeq ($(STATE_DIR)$(DATABASE_URL),)
 ifneq ($(wildcard .env),)
 ifeq ($(shell $(STACK) is-up 2>/dev/null),up)
 RECSWEEP := $(STACK)
+VERIFY := $(STACK) verify
 SETUP :=
 endif
 endif
@@ -74,7 +76,7 @@ query: $(SETUP) ## answer one: make query Q=overlap_between_trials [ARGS="k=10"]
 
 .PHONY: verify
 verify: $(SETUP) ## recompute the metrics from the saved models, check every stored list [SWEEP=name]
-	@TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m worker.verify
+	@$(VERIFY)
 
 .PHONY: promote
 promote: $(SETUP) ## serve a trial in best_recommendations: make promote TRIAL=label [NOTE="why"]

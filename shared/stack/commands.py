@@ -116,7 +116,9 @@ def run(arguments: list[str]) -> int:
     if sys.stdin.isatty() and sys.stdout.isatty():
         terminal = ["--tty", "--env", f"COLUMNS={shutil.get_terminal_size().columns}"]
     command = ["docker", "exec", "--interactive", *terminal, *passed, _scheduler()]
-    command += ["python", "-m", "scheduler", *arguments]
+    # The one command that needs TensorFlow is the worker's.
+    module = ["worker.verify"] if arguments == ["verify"] else ["scheduler", *arguments]
+    command += ["python", "-m", *module]
     os.execvpe(command[0], command, environment)  # noqa: S606  Keys, such as Ctrl-C, go to it directly.
 
 
