@@ -132,4 +132,4 @@ test: $(SETUP_DEV) lint ## the whole suite; it starts the services it needs
 
 .PHONY: test-compose
 test-compose: $(SETUP_DEV) ## the containers for real: builds, breaks and removes a stack (about 10 minutes)
-	@.venv/bin/python -m pytest tests/compose $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -v tests/compose $(PYTEST_ARGS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.engine import Engine, NoEngine, running_engine, say
+from tests.compose.engine import SAID, Engine, NoEngine, running_engine, say
 from tests.compose.images import base_images
 from tests.compose.stack import Stack, copy_project
 
@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[2]
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Only when named: `pytest tests/compose`."""
     return None if any("tests/compose" in str(argument) for argument in config.args) else True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was done, and measured times."""
+    for line in SAID:
+        terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 _PACKAGES = ("docker.io", "iptables", "cgroupfs-mount", "debootstrap", "docker-compose")
 _START_SECONDS = 60.0
+_BEGAN = time.monotonic()
+
+SAID: list[str] = []
 
 
 class NoEngine(Exception):  # noqa: N818  A state of the machine, not a mistake.
@@ -37,9 +40,8 @@ class Engine:
 
 
 def say(text: str) -> None:
-    """A line on the terminal, whatever pytest captures: these tests take minutes."""
-    with Path("/dev/stderr").open("w") if not os.isatty(2) else Path("/dev/tty").open("w") as stream:
-        stream.write(f"compose tests: {text}\n")
+    """Note what was done, with the seconds since the start; pytest's summary shows it."""
+    SAID.append(f"{time.monotonic() - _BEGAN:4.0f} s  {text}")
 
 
 @contextmanager
