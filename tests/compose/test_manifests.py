@@ -1,4 +1,4 @@
-"""The Kubernetes manifests against the schemas of two versions; the validator gets a venv of its own (100 MB)."""
+"""The Kubernetes manifests against the schemas of two versions; the validator gets its own venv (100 MB)."""
 
 import subprocess
 import sys
