@@ -7,7 +7,8 @@ Exactly-once is made by the claim of a trial in Postgres; the message only says 
 import base64
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,13 +126,10 @@ def find_messages(broker_url: str) -> Messages:
     try:
         with _redis(broker_url) as client:
             waiting: list[bytes] = client.lrange(QUEUE_NAME, 0, -1)
-            unacknowledged = [json.loads(entry)[0] for entry in client.hvals("unacked")]
+            unacknowledged: list[bytes] = client.hvals("unacked")
     except RedisError as error:
         raise ServiceError(f"cannot read the broker's queue: {error}") from error
-    return Messages(
-        waiting=frozenset(_trial_id(json.loads(message)) for message in waiting),
-        delivered=frozenset(_trial_id(message) for message in unacknowledged),
-    )
+    return Messages(waiting=frozenset(_trial_ids(waiting)), delivered=frozenset(_trial_ids(unacknowledged)))
 
 
 def published_trials(broker_url: str) -> frozenset[int]:
@@ -181,6 +179,12 @@ def _redis(broker_url: str) -> redis.Redis:
     )
 
 
-def _trial_id(message: dict[str, Any]) -> int:
-    body = base64.b64decode(message["body"])
-    return int(json.loads(body)[0][0])
+def _trial_ids(entries: Iterable[bytes]) -> Iterator[int]:
+    """Ids in messages; what is no message of ours, whoever put it there, is passed over."""
+    for entry in entries:
+        with suppress(ValueError, LookupError, TypeError):
+            message = json.loads(entry)
+            if isinstance(message, list):
+                # Delivered and not acknowledged: message, exchange, routing key.
+                message = message[0]
+            yield int(json.loads(base64.b64decode(message["body"]))[0][0])
