@@ -130,6 +130,10 @@ lint: $(SETUP_DEV) ## ruff and mypy
 test: $(SETUP_DEV) lint ## the whole suite; it starts the services it needs
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-chaos
+test-chaos: $(SETUP_DEV) ## kill, stop and starve every part of a sweep (about 20 minutes)
+	@.venv/bin/python -m pytest -v tests/chaos $(PYTEST_ARGS)
+
 .PHONY: test-compose
 test-compose: $(SETUP_DEV) ## the containers for real: builds, breaks and removes a stack (about 10 minutes)
 	@.venv/bin/python -m pytest -v tests/compose $(PYTEST_ARGS)

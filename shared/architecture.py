@@ -43,14 +43,18 @@ class Architecture:
 
 @dataclass(frozen=True, config=_STRICT)
 class TrainingConfig:
-    """How one architecture is trained. The defaults are those of the 2020 reference run."""
+    """How one architecture is trained. The defaults are those of the 2020 reference run.
+
+    It recorded no random seed. Of the seeds 0 to 5, ours is the one whose first losses are nearest to its:
+    multiply and dot leave their plateau in the second epoch, sooner or later with another start (README).
+    """
 
     optimizer: Optimizer = "adamax"
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.001
     batch_size: _PositiveInt = 32
     max_epochs: _PositiveInt = 30
     patience: _PositiveInt = 2
-    random_seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    random_seed: Annotated[int, Field(ge=0, strict=True)] = 4
 
 
 # Short names of the fields that a label lists only when they differ from their default.

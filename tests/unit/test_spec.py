@@ -41,7 +41,7 @@ def test_several_grids_form_a_union(tmp_path):
 
 
 def test_training_axis_overrides_the_training_table_and_is_named_in_the_label(tmp_path):
-    spec = _read(tmp_path, _GRID + "random_seed = [0, 7]\n[training]\nbatch_size = 64\n")
+    spec = _read(tmp_path, _GRID + "random_seed = [4, 7]\n[training]\nbatch_size = 64\n")
     trials = [trial for trial in expand(spec) if trial.architecture]
     assert [trial.label for trial in trials] == ["dot_8_4_1_batch64", "dot_8_4_1_batch64_seed7"]
     assert all(trial.training.batch_size == 64 for trial in trials)
