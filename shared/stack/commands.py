@@ -52,7 +52,7 @@ def up() -> int:
     _say(f"Up with {n_workers} worker containers. Next: make sweep")
     _say(f"Flower:   {_flower_line(env)}")
     _say(f"Postgres: {address}:{env['POSTGRES_PORT']}, user and database recsweep, or: make psql")
-    _say(f"Metrics:  http://{address}:{env['METRICS_PORT']}/metrics")
+    _say(f"Metrics:  http://{address}:{env['SCHEDULER_PORT']}/metrics")
     return 0
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from shared.queue import SOFT_SHUTDOWN_SECONDS
+from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILES = ("docker-compose.yml", "deploy/docker-compose.worker.yml")
@@ -147,3 +148,10 @@ def test_manifests_agree_with_the_image_and_the_queue() -> None:
     assert worker["terminationGracePeriodSeconds"] >= 2 * SOFT_SHUTDOWN_SECONDS
     [scaled] = [one for one in objects if one["kind"] == "ScaledObject"]
     assert scaled["spec"]["triggers"][0]["metadata"]["listName"] == "recsweep"
+
+
+def test_example_names_no_setting_that_means_something_else_without_containers() -> None:
+    # `make sweep` without containers reads .env too: only what means the same there may be in it.
+    names = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    settings = {name.upper() for name in Settings.model_fields}
+    assert names & settings == {"DATA_DIR", "ARTIFACT_URL"}

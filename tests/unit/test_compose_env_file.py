@@ -9,7 +9,7 @@ from shared.stack import env_file
 from shared.stack.env_file import complete_env_file, read_env_file, set_in_env_file
 
 EXAMPLE = env_file.EXAMPLE
-PORTS = ("POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT", "METRICS_PORT")
+PORTS = ("POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT", "SCHEDULER_PORT")
 PASSWORDS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD")
 
 
