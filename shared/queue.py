@@ -50,6 +50,8 @@ def queue_policy(settings: Settings | None = None) -> dict[str, Any]:
         "broker_url": settings.broker_url,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis at its memory limit refuses commands: the worker connects again instead of ending.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             "visibility_timeout": visibility,
             "health_check_interval": 10,

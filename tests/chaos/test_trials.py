@@ -15,6 +15,7 @@ from shared import store
 from tests.chaos.harness import MEASURED, ONE_TRIAL, TERMINAL, Cluster, assert_whole, sample, wait_for
 
 SHORT_TRIAL = ONE_TRIAL.replace("max_epochs = 12", "max_epochs = 2")
+LONG_TRIAL = ONE_TRIAL.replace("max_epochs = 12", "max_epochs = 60")
 N_SOAK_TRIALS = 200
 MAX_GROWTH_BYTES = 100_000_000
 
@@ -65,7 +66,8 @@ def test_out_of_memory_fails_after_bounded_attempts(cluster, memory_group):
     ((peak,),) = cluster.select(
         "select peak_memory_bytes from trials where trial_id = :id", id=cluster.trial(sweep_id).trial_id
     )
-    assert 500_000_000 < peak < 1_100_000_000
+    # Resident memory counts the pages of shared libraries, the group's limit need not.
+    assert 500_000_000 < peak < 1_500_000_000
     worker.end()
 
 
@@ -123,15 +125,15 @@ def test_vanished_data_set_fails_the_trials(cluster):
     assert_whole(cluster, sweep_id)
 
 
-def test_cancel_stops_running_trials_and_keeps_queued_ones_from_starting(cluster, undisturbed):
-    sweep_id = cluster.dispatch(ONE_TRIAL)
+def test_cancel_stops_running_trials_and_keeps_queued_ones_from_starting(cluster):
+    sweep_id = cluster.dispatch(LONG_TRIAL)
     assert store.cancel_sweep(cluster.engine, sweep_id) == (3, 0)
     worker = cluster.add_worker()
     cluster.add_watcher()
     wait_for(lambda: worker.log.count("nothing to do, it is done or runs elsewhere") == 3, "3 messages")
     assert {(trial.status, trial.attempt) for trial in cluster.trials(sweep_id)} == {("cancelled", 0)}
     # Resumed, and cancelled while it runs.
-    cluster.dispatch(ONE_TRIAL)
+    cluster.dispatch(LONG_TRIAL)
     trial = cluster.trial(sweep_id)
     cluster.wait_for_epoch(trial.trial_id, 2)
     cancelled_at = time.monotonic()
@@ -139,7 +141,7 @@ def test_cancel_stops_running_trials_and_keeps_queued_ones_from_starting(cluster
     wait_for(lambda: cluster.trial(sweep_id).status == "cancelled", "the running trial stops")
     MEASURED.append(f"cancel: the running trial had stopped after {time.monotonic() - cancelled_at:.1f} s")
     # Resumed once more, from its checkpoint.
-    cluster.dispatch(ONE_TRIAL)
+    cluster.dispatch(LONG_TRIAL)
     trials = cluster.wait_for_end(sweep_id)
     assert {one.status for one in trials} == {"succeeded"}
     assert [end for end, _ in cluster.attempts(trial.trial_id)] == ["cancelled", "succeeded"]
