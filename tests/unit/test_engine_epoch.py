@@ -1,4 +1,4 @@
-"""The compiled epoch: batches, padding, chunks, and the two ways to sum the gradients of equal rows."""
+"""The compiled epoch: batches, padding, chunks, repeated rows, evaluation."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import tensorflow as tf
 from shared.architecture import Architecture
 from worker.engine.adam import Adam
 from worker.engine.batches import Ratings, shuffle_batches
-from worker.engine.epoch import compile_epoch
+from worker.engine.epoch import compile_epoch, sum_by_row
 from worker.engine.evaluation import evaluate
 from worker.engine.forward import make_forward
 from worker.engine.optimizers import Adamax, Sgd
@@ -28,9 +28,9 @@ def make_ratings(n_ratings, n_users=N_USERS, n_items=N_ITEMS):
     )
 
 
-def run_epoch(model, optimizer, ratings, batch_size, *, row_sum=None, chunks=()):
+def run_epoch(model, optimizer, ratings, batch_size, chunks=()):
     """State and loss sum after one epoch, run in chunks that end at the given steps."""
-    run_steps = compile_epoch(model.architecture, optimizer, batch_size, row_sum)
+    run_steps = compile_epoch(model.architecture, optimizer, batch_size)
     batches = shuffle_batches(ratings, batch_size, random_seed=0, epoch=1)
     state, loss_sum, first = initial_state(model.weights(), optimizer), tf.constant(0.0, tf.float64), 0
     for stop in (*chunks, batches.rating.shape[0]):
@@ -56,6 +56,12 @@ def test_epoch_holds_every_rating_once_and_repeats_the_last_as_padding():
     np.testing.assert_array_equal(batches.user_index, batches.rating)
 
 
+def test_batches_of_one_rating_hold_it_twice_the_second_as_padding():
+    batches = shuffle_batches(make_ratings(5), 1, random_seed=0, epoch=1)
+    assert batches.rating.shape == (5, 2)
+    np.testing.assert_array_equal(batches.user_index[:, 0], batches.user_index[:, 1])
+
+
 def test_shuffle_depends_on_random_seed_and_epoch_alone():
     ratings = make_ratings(50)
 
@@ -67,27 +73,23 @@ def test_shuffle_depends_on_random_seed_and_epoch_alone():
     assert order(0, 1) != order(1, 1)
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "batch_size"), [("adamax", 8), ("adamax", 50), ("adam", 8), ("sgd", 50)]
-)
-def test_equality_matrix_and_segment_sum_give_the_same_result(optimizer, batch_size):
-    model = build_model(Architecture("multiply", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
-    ratings = make_ratings(50)
-    by_equality, loss = run_epoch(model, OPTIMIZERS[optimizer], ratings, batch_size, row_sum="equality")
-    by_segments, same_loss = run_epoch(model, OPTIMIZERS[optimizer], ratings, batch_size, row_sum="segments")
+@pytest.mark.parametrize("n_entries", [1, 2, 17, 300])
+def test_gradients_of_equal_rows_are_summed(n_entries):
+    rng = np.random.default_rng(0)
+    index = rng.integers(0, 9, n_entries).astype(np.int32)
+    gradient = rng.normal(size=(n_entries, 4)).astype(np.float32)
+    is_equal = index[:, np.newaxis] == index[np.newaxis, :]
+    left_behind = tf.constant(rng.integers(0, n_entries, 9), tf.int32)
 
-    assert loss == pytest.approx(same_loss, rel=1e-6)
-    for array, same in zip(arrays_of(by_equality), arrays_of(by_segments), strict=True):
-        np.testing.assert_allclose(array, same, rtol=1e-4, atol=1e-6)
+    summed, _ = sum_by_row(tf.constant(gradient), tf.constant(index), left_behind)
+
+    np.testing.assert_allclose(summed, is_equal.astype(np.float64) @ gradient, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("row_sum", ["equality", "segments"])
-def test_chunks_do_not_change_the_result_by_one_bit(row_sum):
+def test_chunks_do_not_change_the_result_by_one_bit():
     model = build_model(Architecture("concatenate", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
-    whole, loss = run_epoch(model, Adam(0.01), make_ratings(50), 8, row_sum=row_sum)
-    in_chunks, same_loss = run_epoch(
-        model, Adam(0.01), make_ratings(50), 8, row_sum=row_sum, chunks=(0, 1, 4)
-    )
+    whole, loss = run_epoch(model, Adam(0.01), make_ratings(50), 8)
+    in_chunks, same_loss = run_epoch(model, Adam(0.01), make_ratings(50), 8, chunks=(0, 1, 4))
 
     assert loss == same_loss
     for array, same in zip(arrays_of(whole), arrays_of(in_chunks), strict=True):

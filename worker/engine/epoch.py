@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -12,13 +12,8 @@ from worker.engine.forward import make_forward
 from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
 from worker.engine.state import Table, TrainingState
 
-# Up to here a (batch, batch) matrix product sums the gradients of equal rows faster than a segment sum.
-_EQUALITY_BATCH_SIZE = 128
-
 # TensorFlow never gives the memory of a compiled function back (about 7 MB each): do not compile twice.
 _CACHE_SIZE = 4
-
-RowSum = Literal["equality", "segments"]
 
 # (batches, first step of the epoch, stop step, state, loss sum) -> (state, loss sum): does the steps
 # first <= step < stop. The loss sum, () float64, is over ratings, so that the chunks of an epoch add up.
@@ -26,7 +21,7 @@ Epoch = Callable[[Batches, tf.Tensor, tf.Tensor, TrainingState, tf.Tensor], tupl
 
 
 class _Loop(NamedTuple):
-    """What the loop carries. `scratch`: (n_rows,) int32 for each table, see `_sum_by_segments`."""
+    """What the loop carries. `scratch`: (n_rows,) int32 for each table, see `sum_by_row`."""
 
     number: tf.Tensor
     state: TrainingState
@@ -35,17 +30,13 @@ class _Loop(NamedTuple):
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
-def compile_epoch(
-    architecture: Architecture, optimizer: Optimizer, batch_size: int, row_sum: RowSum | None = None
-) -> Epoch:
+def compile_epoch(architecture: Architecture, optimizer: Optimizer, batch_size: int) -> Epoch:
     """The training steps as a function that compiles when it is first called.
 
-    The loss is the mean squared error over all outputs of all ratings of the batch. `row_sum` follows from
-    `batch_size` when not given; both give the same sums. Trials that differ in random seed alone share one
-    compiled function.
+    The loss is the mean squared error over all outputs of all ratings of the batch. Trials that differ in
+    random seed alone share one compiled function.
     """
     forward = make_forward(architecture)
-    row_sum = row_sum or ("equality" if batch_size <= _EQUALITY_BATCH_SIZE else "segments")
 
     def run_step(batches: Batches, loop: _Loop) -> _Loop:
         state = loop.state
@@ -61,7 +52,7 @@ def compile_epoch(
             tape.watch(sources)
             outputs = forward(sources[2:], sources[0], sources[1])
             losses = tf.reduce_mean(tf.square(outputs - batches.rating[loop.number][:, tf.newaxis]), axis=1)
-            batch_sum = tf.reduce_sum(tf.where(tf.range(batch_size) < n_real, losses, 0.0))
+            batch_sum = tf.reduce_sum(tf.where(tf.range(batches.rating.shape[1]) < n_real, losses, 0.0))
             loss = batch_sum / tf.cast(n_real, tf.float32)
         user_gradient, item_gradient, *dense_gradients = tape.gradient(loss, sources)
 
@@ -70,10 +61,7 @@ def compile_epoch(
         for table, index, rows, gradient, scratch in zip(
             tables, indices, (user_rows, item_rows), (user_gradient, item_gradient), loop.scratch, strict=True
         ):
-            if row_sum == "equality":
-                summed, kept = _sum_by_equality(gradient, index), scratch
-            else:
-                summed, kept = _sum_by_segments(gradient, index, scratch)
+            summed, kept = sum_by_row(gradient, index, scratch)
             new_scratch.append(kept)
             new_tables.append(_scatter(optimizer, table, index, optimizer.update(rows, summed, step), step))
         dense = tuple(
@@ -91,7 +79,7 @@ def compile_epoch(
         batches: Batches, first: tf.Tensor, stop: tf.Tensor, state: TrainingState, loss_sum: tf.Tensor
     ) -> tuple[TrainingState, tf.Tensor]:
         def scratch(table: Table) -> tf.Tensor:
-            return tf.zeros(tf.shape(table.rows)[0] if row_sum == "segments" else 0, tf.int32)
+            return tf.zeros(tf.shape(table.rows)[0], tf.int32)
 
         def go_on(*loop: tf.Tensor) -> tf.Tensor:
             return _Loop(*loop).number < stop
@@ -124,22 +112,14 @@ def _scatter(optimizer: Optimizer, table: Table, index: tf.Tensor, slots: Slots,
     return Table(rows, last_step)
 
 
-def _sum_by_equality(gradient: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """(batch, width): each entry's gradient summed over all entries of the same row."""
-    is_equal = tf.cast(index[:, tf.newaxis] == index[tf.newaxis, :], tf.float32)
-    return is_equal @ gradient
-
-
-def _sum_by_segments(
-    gradient: tf.Tensor, index: tf.Tensor, scratch: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same in time linear in the batch.
+def sum_by_row(gradient: tf.Tensor, index: tf.Tensor, scratch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(batch, width): each entry's gradient summed over all entries of the same row, and the used scratch.
 
     Every row of the batch notes in `scratch` the position of one of its entries, which collects the sum.
     What earlier batches left there is never read.
     """
-    batch_size = gradient.shape[0]
-    scratch = tf.tensor_scatter_nd_update(scratch, index[:, tf.newaxis], tf.range(batch_size))
+    n_entries = gradient.shape[0]
+    scratch = tf.tensor_scatter_nd_update(scratch, index[:, tf.newaxis], tf.range(n_entries))
     collector = tf.gather(scratch, index)
-    sums = tf.math.unsorted_segment_sum(gradient, collector, batch_size)
+    sums = tf.math.unsorted_segment_sum(gradient, collector, n_entries)
     return tf.gather(sums, collector), scratch
