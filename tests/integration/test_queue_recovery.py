@@ -1,0 +1,99 @@
+"""The watcher on real Postgres and Redis: what it publishes, and when it judges leases."""
+
+import threading
+
+import pytest
+import redis
+
+from scheduler import recover
+from scheduler.recover import GRACE_SECONDS, UNCLAIMED_SECONDS, Watcher
+from shared import store
+from shared.errors import StoreUnavailable
+from shared.queue import find_messages, publish_trials
+from tests.factories import claim_label, expire_leases, make_config, make_dataset, store_sweep
+
+LABEL = make_config().label
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watcher(engine, broker_url, clock) -> Watcher:
+    return Watcher(engine, broker_url, threading.Event(), clock)
+
+
+@pytest.fixture
+def sweep_id(engine) -> int:
+    return store_sweep(engine, make_dataset(), [make_config()]).sweep_id
+
+
+def look_after(watcher: Watcher, clock: Clock, seconds: float) -> None:
+    """Look every three seconds, as `run` does."""
+    end = clock.seconds + seconds
+    while clock.seconds < end:
+        clock.seconds += 3.0
+        watcher.look()
+
+
+def test_a_trial_without_a_message_is_published_at_the_second_look(watcher, clock, sweep_id, broker_url):
+    watcher.look()
+    assert find_messages(broker_url).waiting == set()
+    look_after(watcher, clock, 3)
+    assert find_messages(broker_url).waiting == {1}
+
+
+def test_a_message_that_waits_is_not_doubled(watcher, clock, sweep_id, broker_url):
+    publish_trials(broker_url, [(1, LABEL)])
+    look_after(watcher, clock, 10 * UNCLAIMED_SECONDS)
+    with redis.Redis.from_url(broker_url) as client:
+        assert client.llen("recsweep") == 1
+
+
+def test_a_message_that_a_dead_worker_holds_is_published_again(watcher, clock, sweep_id, broker_url):
+    publish_trials(broker_url, [(1, LABEL)])
+    with redis.Redis.from_url(broker_url, decode_responses=True) as client:
+        message = client.rpop("recsweep")
+        client.hset("unacked", "tag", f'[{message}, "recsweep", "recsweep"]')
+    assert find_messages(broker_url).delivered == {1}
+    look_after(watcher, clock, UNCLAIMED_SECONDS)
+    assert find_messages(broker_url).waiting == set()
+    look_after(watcher, clock, 6)
+    assert find_messages(broker_url).waiting == {1}
+
+
+def test_a_lost_trial_is_published_at_once(watcher, clock, engine, sweep_id, broker_url):
+    claim_label(engine, sweep_id, LABEL)
+    expire_leases(engine)
+    watcher.look()
+    assert find_messages(broker_url).waiting == {1}
+
+
+def test_leases_are_not_judged_just_after_the_database_was_away(
+    watcher, clock, engine, sweep_id, monkeypatch
+):
+    claim_label(engine, sweep_id, LABEL)
+    expire_leases(engine)
+
+    def fail(_engine):
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recover.store, "queued_trials", fail)
+        with pytest.raises(StoreUnavailable):
+            watcher.look()
+    look_after(watcher, clock, GRACE_SECONDS - 3)
+    assert store.sweep_trials(engine, sweep_id)[0].status == "running"
+    look_after(watcher, clock, 6)
+    assert store.sweep_trials(engine, sweep_id)[0].status == "queued"
