@@ -117,8 +117,9 @@ def run(arguments: list[str]) -> int:
         terminal = ["--tty", "--env", f"COLUMNS={shutil.get_terminal_size().columns}"]
     command = ["docker", "exec", "--interactive", *terminal, *passed, _scheduler()]
     # The one command that needs TensorFlow is the worker's.
+    quiet = ["env", "TF_CPP_MIN_LOG_LEVEL=3"]
     module = ["worker.verify"] if arguments == ["verify"] else ["scheduler", *arguments]
-    command += ["python", "-m", *module]
+    command += [*(quiet if arguments == ["verify"] else []), "python", "-m", *module]
     os.execvpe(command[0], command, environment)  # noqa: S606  Keys, such as Ctrl-C, go to it directly.
 
 
