@@ -1,5 +1,6 @@
 """Trains one architecture: epochs, early stopping, best weights, checkpoint and resume."""
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -97,9 +98,8 @@ def train(
             checkpoint.save(pack_progress(progress, belongs_to))
     model = trainer.model
     model.set_weights(progress.best)
-    # What a trial leaves is cyclic garbage of many megabytes; the collector would let it pile up.
     del trainer
-    gc.collect()
+    _return_memory()
     best = progress.epochs[progress.best_epoch - 1]
     return TrainedModel(model, progress.epochs, best.epoch, best.val_loss, best.val_rmse)
 
@@ -124,8 +124,10 @@ class _Trainer:
         self._forward: Forward = make_forward(architecture)
         self._run_steps: Epoch = compile_epoch(architecture, self._optimizer, self._batch_size)
         self._chunk_steps = _FIRST_CHUNK_STEPS
+        # A linear head never makes more of a rating than its two rows; others pass every output through
+        # every layer.
         widest = max(2 * architecture.embedding_size, *architecture.dense_layers)
-        self._numbers_per_rating = widest * self.model.n_outputs
+        self._numbers_per_rating = widest * (1 if architecture.is_linear else self.model.n_outputs)
 
     def initial_state(self) -> TrainingState:
         return initial_state(self.model.weights(), self._optimizer)
@@ -194,6 +196,14 @@ def _require_finite(loss: float, name: str, epoch: int, training: TrainingConfig
             f"{name} must stay finite; it became {loss} in epoch {epoch}: lower the learning rate, now "
             f"{training.learning_rate}, or check the ratings",
         )
+
+
+def _return_memory() -> None:
+    """Give back what a trial leaves: cyclic garbage, and memory that only the compiler needed."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # Only glibc has it.
+    if trim is not None:
+        trim(0)
 
 
 def _digest(architecture: Architecture, training: TrainingConfig, data: TrainingData) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from worker.engine.batches import Ratings
 from worker.engine.forward import Forward
 
 # Bounds the memory of one block: the largest intermediate has about this many numbers.
-_BLOCK_NUMBERS = 1 << 22
+_BLOCK_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ def evaluate(
             tf.gather(user_embedding, ratings.user_index[block]),
             tf.gather(item_embedding, ratings.item_index[block]),
         )
-        outputs = tf.cast(outputs, tf.float64)
-        rating = tf.constant(ratings.rating[block], tf.float64)
-        served = tf.reduce_mean(outputs, axis=1)
-        loss_sum += tf.reduce_sum(tf.reduce_mean(tf.square(outputs - rating[:, tf.newaxis]), axis=1))
-        square_sum += tf.reduce_sum(tf.square(served - rating))
+        errors = outputs - ratings.rating[block, np.newaxis]
+        losses = tf.reduce_mean(tf.square(errors), axis=1)
+        served = tf.square(tf.reduce_mean(errors, axis=1))
+        loss_sum += tf.reduce_sum(tf.cast(losses, tf.float64))
+        square_sum += tf.reduce_sum(tf.cast(served, tf.float64))
     return Evaluation(float(loss_sum) / len(ratings), float(tf.sqrt(square_sum / len(ratings))))
