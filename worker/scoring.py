@@ -25,6 +25,7 @@ UNIT_ROUNDOFF_32 = 2.0**-24
 UNIT_ROUNDOFF_64 = 2.0**-53
 # Error bounds are sums of first-order terms; twice that covers the products of errors that they leave out.
 SAFETY = 2.0
+_PAIRS_AT_ONCE = 8192
 
 
 class Scorer(Protocol):
@@ -120,9 +121,13 @@ class LinearScorer:
         return np.asarray(SAFETY * (vectors.size + 4) * UNIT_ROUNDOFF_32 * size)
 
     def score_pairs(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """Row by row."""
-        products = np.einsum("ij,ij->i", self.user_vectors[user_index], self.item_vectors[item_index])
-        return np.asarray(products + self.user_offsets[user_index] + self.item_offsets[item_index])
+        """Row by row, some at a time: their vectors are copied."""
+        scores = self.user_offsets[user_index] + self.item_offsets[item_index]
+        for first in range(0, len(scores), _PAIRS_AT_ONCE):
+            tile = slice(first, first + _PAIRS_AT_ONCE)
+            users, items = self.user_vectors[user_index[tile]], self.item_vectors[item_index[tile]]
+            scores[tile] += np.einsum("ij,ij->i", users, items)
+        return np.asarray(scores)
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
         """The score, or the one rating that is predicted for every pair."""

@@ -25,6 +25,8 @@ _ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "CUDA_VISIBLE_DEVICES": "-1",
+    # One thread allocates: arenas of others only hold on to free memory.
+    "MALLOC_ARENA_MAX": "1",
 }
 # SIGTERM means soft shutdown: the task goes back to the queue with its checkpoint kept.
 _SOFT_SHUTDOWN = {"REMAP_SIGTERM": "SIGQUIT"}
