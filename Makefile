@@ -122,6 +122,10 @@ clean: $(SETUP) ## stop all services and delete the results, models and caches [
 reference: $(SETUP) ## our 16 reference trials beside the log of 2020, as a Markdown table [DATA_DIR=…]
 	@.venv/bin/python -m tests.benchmarks.reference
 
+.PHONY: bench
+bench: $(SETUP_DEV) ## measure everything side by side, as Markdown (30 minutes) [QUICK=1 DATA_DIR=…]
+	@.venv/bin/python -m tests.benchmarks $(if $(QUICK),--quick)
+
 .PHONY: lint
 lint: $(SETUP_DEV) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
