@@ -44,11 +44,11 @@ def make_dataset(n_users: int = 4, n_items: int = 8, n_rated: int = 3, name: str
     )
 
 
-def make_config(merge: str = "concatenate", embedding_size: int = 4, seed: int = 0) -> TrialConfig:
+def make_config(merge: str = "concatenate", embedding_size: int = 4) -> TrialConfig:
     """An architecture with dense layers 2 and 1."""
     return TrialConfig(
         architecture=Architecture(merge=merge, embedding_size=embedding_size, dense_layers=(2, 1)),
-        training=TrainingConfig(random_seed=seed),
+        training=TrainingConfig(),
     )
 
 
