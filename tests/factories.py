@@ -22,6 +22,8 @@ from shared.store import (
     sweep_trials,
 )
 
+DEFAULT_SEED = TrainingConfig().random_seed
+
 
 def make_dataset(n_users: int = 4, n_items: int = 8, n_rated: int = 3, name: str = "tiny") -> Dataset:
     """User u rated the items u, u + 1, … (n_rated of them, modulo n_items) with 1, 2, 3, 4, 5, 1, …
@@ -44,11 +46,11 @@ def make_dataset(n_users: int = 4, n_items: int = 8, n_rated: int = 3, name: str
     )
 
 
-def make_config(merge: str = "concatenate", embedding_size: int = 4) -> TrialConfig:
+def make_config(merge: str = "concatenate", embedding_size: int = 4, seed: int = DEFAULT_SEED) -> TrialConfig:
     """An architecture with dense layers 2 and 1."""
     return TrialConfig(
         architecture=Architecture(merge=merge, embedding_size=embedding_size, dense_layers=(2, 1)),
-        training=TrainingConfig(),
+        training=TrainingConfig(random_seed=seed),
     )
 
 
