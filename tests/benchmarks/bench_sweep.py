@@ -24,6 +24,7 @@ from tests.benchmarks.sampled_sweep import Attempt, SampledSweep, run_sweep
 
 LOG_SECONDS_2020 = 20_668
 WALL_BAR, THROUGHPUT_BAR, CORE_BAR, MEMORY_BAR, GROWTH_BAR = 120, 1.8, 1.05, 1e9, 1.1
+FLAT_TRIAL = 16
 ROW = ("what", "measured", "bar")
 SHORT_SWEEP = """
 name = "short"
@@ -70,22 +71,29 @@ def starts_by_cost(attempts: Sequence[Attempt], configs: Sequence[TrialConfig]) 
 
 
 def process_rows(swept: SampledSweep, name: str) -> Iterator[tuple[object, ...]]:
-    """One task process a row."""
-    for pid in sorted({one.pid for one in swept.attempts}):
+    """One task process a row, in order of start; a worker replaces its processes after some trials."""
+    for pid in dict.fromkeys(one.pid for one in swept.attempts):
         own = [one for one in swept.attempts if one.pid == pid]
-        cores = swept.cores_used(pid)
-        peak = max(sample.resident_bytes for sample in swept.samples[pid])
-        last = own[min(len(own), 16) - 1]
-        before = swept.resident_before(own[1]), swept.resident_before(last)
-        growth = before[1] / before[0]
+        cores, peak = swept.cores_used(pid), swept.peak_bytes(pid)
         yield (
             name,
             len(own),
-            f"{cores:.2f} ({judge(is_met=cores <= CORE_BAR)})",
+            f"{cores:.2f} ({judge(is_met=cores <= CORE_BAR)})" if cores else "too short",
             f"{megabytes(peak)} ({judge(is_met=peak <= MEMORY_BAR)})",
-            f"{megabytes(before[0])}, {megabytes(before[1])}",
-            f"{growth:.2f} ({judge(is_met=growth <= GROWTH_BAR)})",
+            ", ".join(megabytes(swept.resident_before(one)) for one in own[1:]),
         )
+
+
+def flat_rows(one: SampledSweep) -> Iterator[tuple[object, ...]]:
+    """One worker alone: its trials in order, whichever of its processes ran them."""
+    before = list(map(one.resident_before, one.attempts[:FLAT_TRIAL]))
+    second, last = before[1], before[-1]
+    growth, largest = last / second, max(before[1:]) / second
+    yield "resident before the 2nd trial, MB", megabytes(second), ""
+    yield f"resident before trial {len(before)}, MB", megabytes(last), ""
+    yield "growth", f"{growth:.2f}", f"≤ {GROWTH_BAR}: {judge(is_met=growth <= GROWTH_BAR)}"
+    bar = f"≤ {GROWTH_BAR}: {judge(is_met=largest <= GROWTH_BAR)}"
+    yield "largest before any of them, times that before the 2nd", f"{largest:.2f}", bar
 
 
 def throughput_rows(one: SampledSweep, two: SampledSweep, bare: float) -> Iterator[tuple[object, ...]]:
@@ -161,17 +169,11 @@ def main() -> None:
         print_table(ROW, throughput_rows(one, two, bare), "Two workers beside one, first start to last end")
 
         print_table(
-            (
-                "task process of",
-                "trials",
-                "cores used",
-                "peak, MB",
-                "before 2nd and 16th or last, MB",
-                "growth",
-            ),
+            ("task process of", "trials", "cores used", "peak, MB", "before each trial but the 1st, MB"),
             (row for name, run in _named(swept, one, two) for row in process_rows(run, name)),
-            f"Task processes: at most {CORE_BAR} cores, {MEMORY_BAR / 1e6:,.0f} MB, growth {GROWTH_BAR}",
+            f"Task processes: at most {CORE_BAR} cores and {MEMORY_BAR / 1e6:,.0f} MB each",
         )
+        print_table(ROW, flat_rows(one), "Memory of one worker over its trials")
         start_up = measure("start_up:time_start_up", prepared=prepared)
         engine = measure(
             "epoch_times:time_engine",

@@ -11,7 +11,7 @@ from shared.services.programs import worker_variables
 from shared.settings import PROJECT_ROOT
 
 _MODULE = "tests.benchmarks.fresh_process"
-_THREAD_VARIABLES = {name for name in worker_variables() if name.endswith("_THREADS")}
+_ONE_THREAD = {name for name in worker_variables() if name.endswith("_THREADS")} | {"MALLOC_ARENA_MAX"}
 
 
 class MeasurementError(Exception):
@@ -32,7 +32,7 @@ def measure(
     """
     environment = {**os.environ, **worker_variables(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     if all_threads:
-        environment = {name: value for name, value in environment.items() if name not in _THREAD_VARIABLES}
+        environment = {name: value for name, value in environment.items() if name not in _ONE_THREAD}
     done = subprocess.run(
         [python, "-m", _MODULE, function, json.dumps({"core": core, "arguments": arguments})],
         env=environment,

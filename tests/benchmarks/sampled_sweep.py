@@ -19,6 +19,7 @@ from shared.services import clean_services, find_endpoints, services_status
 from shared.settings import PROJECT_ROOT, Settings
 
 _PERIOD_SECONDS = 0.2
+_MIN_SAMPLES = 10
 # What decides where recsweep looks; a benchmark must not touch the results of the person who runs it.
 _OWN_VARIABLES = ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL", "STATE_DIR", "WORKERS", "DRY_RUN")
 _ATTEMPTS = text("""
@@ -71,15 +72,19 @@ class SampledSweep:
         """From the start of the first trial to the end of the last."""
         return max(one.ended_at for one in self.attempts) - self.attempts[0].started_at
 
-    def cores_used(self, pid: int) -> float:
-        """CPU seconds a second of one task process, from its first trial to its last."""
+    def cores_used(self, pid: int) -> float | None:
+        """CPU seconds a second of a task process, from its first trial to its last; None if it was short."""
         own = [one for one in self.attempts if one.pid == pid]
-        busy = [
-            sample
-            for sample in self.samples[pid]
-            if own[0].started_at <= sample.at <= max(one.ended_at for one in own)
-        ]
+        first, last = own[0].started_at, max(one.ended_at for one in own)
+        busy = [sample for sample in self.samples[pid] if first <= sample.at <= last]
+        if len(busy) < _MIN_SAMPLES:
+            return None
         return (busy[-1].cpu_seconds - busy[0].cpu_seconds) / (busy[-1].at - busy[0].at)
+
+    def peak_bytes(self, pid: int) -> int:
+        """The largest resident memory of a task process: as the trials recorded it, or as it was seen."""
+        recorded = [one.peak_memory_bytes for one in self.attempts if one.pid == pid]
+        return max(*recorded, *(sample.resident_bytes for sample in self.samples[pid]))
 
     def resident_before(self, attempt: Attempt) -> int:
         """Resident memory of the process when this trial began."""
