@@ -12,7 +12,7 @@ import pytest
 import redis
 import sqlalchemy
 
-from shared.services.postgres import PostgresServer, running_postgres
+from shared.services.postgres import ADMIN, PostgresServer, running_postgres
 from shared.services.redis import RedisServer, running_redis
 from shared.settings import Settings
 from tests.embedded import settings_maker
@@ -60,7 +60,7 @@ def database_url(postgres_server: PostgresServer, template_database: str) -> Ite
     name = f"test_{next(_numbers)}"
     _execute(postgres_server, f"create database {name} template {template_database} strategy file_copy")
     yield _url_of(postgres_server, name)
-    _execute(postgres_server, f"drop database {name} with (force)")
+    _drop(postgres_server, name)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def empty_database_url(postgres_server: PostgresServer) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     _execute(postgres_server, f"create database {name}")
     yield _url_of(postgres_server, name)
-    _execute(postgres_server, f"drop database {name} with (force)")
+    _drop(postgres_server, name)
 
 
 @pytest.fixture
@@ -107,8 +107,18 @@ def _url_of(server: PostgresServer, database: str) -> str:
 
 def _execute(server: PostgresServer, statement: str) -> None:
     """Run one statement as the owner role, outside a transaction, in the maintenance database."""
-    dsn = _url_of(server, "postgres").replace("+psycopg2", "")
-    with contextlib.closing(psycopg2.connect(dsn)) as connection:
+    _execute_at(_url_of(server, "postgres"), statement)
+
+
+def _drop(server: PostgresServer, database: str) -> None:
+    """As the administrator: the owner may not end the autovacuum that happens to look at the database."""
+    url = sqlalchemy.make_url(_url_of(server, "postgres"))
+    admin = url.set(username=ADMIN, password=server.admin_password)
+    _execute_at(admin.render_as_string(hide_password=False), f"drop database {database} with (force)")
+
+
+def _execute_at(url: str, statement: str) -> None:
+    with contextlib.closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement)
