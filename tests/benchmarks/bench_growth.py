@@ -33,12 +33,12 @@ class Size:
 
 
 def measure_epoch(architecture: Architecture, batch_size: int, size: Size) -> dict[str, Any]:
-    """Median of three epochs after the compile, in a fresh process."""
+    """Median of two epochs after the compile, in a fresh process."""
     measured: dict[str, Any] = measure(
         "epoch_times:time_engine",
         architecture=asdict(architecture),
         training=asdict(TrainingConfig(batch_size=batch_size)),
-        n_epochs=4,
+        n_epochs=3,
         synthetic=asdict(size),
     )
     return measured

@@ -98,7 +98,7 @@ def main() -> None:
     products = measure("core_limits:matrix_product", core=CORE, n_repeats=n_repeats)
     copies = measure("core_limits:memory_copy", core=CORE, n_repeats=n_repeats)
     peak = max(products.values())
-    print(FORMULA)
+    print(f"\n{FORMULA.strip()}")
     print_note(
         f"One thread on core {CORE}. A 3,072 x 3,072 float32 matrix product: NumPy "
         f"{products['numpy'] / 1e9:.0f} GFLOP/s, TensorFlow {products['tensorflow'] / 1e9:.0f} GFLOP/s; the "

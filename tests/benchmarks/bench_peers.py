@@ -38,7 +38,7 @@ def grid_rows(prepared: str, peers: Peers, *, quick: bool) -> Iterator[tuple[obj
     yield f"ours: 4 whole trials, {epochs} epochs, lists and metrics included", "", seconds(ours), ""
     if not has(peers, "keras-tuner"):
         return
-    short, long = n_steps = (50, 100) if quick else (250, 1000)
+    short, long = n_steps = (50, 500) if quick else (250, 2000)
     found = measure(
         "peer_times:search_grid",
         python=peers.python,
