@@ -86,8 +86,16 @@ def dispatch(
     to_run = {config.config_hash for config in plan.to_run}
     store.requeue_trials(engine, [t.trial_id for t in stored if t.config.config_hash in to_run])
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]
-    publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in by_cost(missing)])
+    publish(engine, broker_url, missing)
     return sweep, plan
+
+
+def publish(engine: Engine, broker_url: str, trials: Sequence[Trial]) -> list[Trial]:
+    """Send a message for each trial and note when; returns them in the order sent."""
+    ordered = by_cost(trials)
+    publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in ordered])
+    store.mark_published(engine, [trial.trial_id for trial in ordered])
+    return ordered
 
 
 def missing_trials(engine: Engine, broker_url: str) -> list[Trial]:

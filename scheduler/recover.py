@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from scheduler.dispatch import by_cost
+from scheduler.dispatch import publish
 from shared import store
 from shared.errors import ServiceError, StoreError
-from shared.queue import Messages, find_messages, publish_trials
+from shared.queue import Messages, find_messages
 from shared.store import Trial
 
 PERIOD_SECONDS = 3.0
@@ -112,9 +112,9 @@ class Watcher:
         }
 
     def _publish(self, trials: list[Trial]) -> None:
-        trials = by_cost(trials)
-        publish_trials(self._broker_url, [(trial.trial_id, trial.label) for trial in trials])
-        for trial in trials:
+        if not trials:
+            return
+        for trial in publish(self._engine, self._broker_url, trials):
             logger.info("sweep %d trial %d %s: published", trial.sweep_id, trial.trial_id, trial.label)
             self._missing_since.pop(trial.trial_id, None)
             self._unclaimed_since.pop(trial.trial_id, None)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from shared import store
+from shared.architecture import TrialConfig
 from shared.artifacts import cached_artifact, read_artifact
 from shared.command_line import console, one_line_errors, open_store, require_sweep
 from shared.datasets import Dataset, Split, read_dataset, split_ratings
@@ -40,12 +41,13 @@ def main(sweep_name: str | None) -> None:
     sweep = require_sweep(engine, sweep_name)
     dataset = _read_prepared(sweep)
     split = split_ratings(dataset.n_ratings, sweep.protocol)
+    configs = {trial.trial_id: trial.config for trial in store.sweep_trials(engine, sweep.sweep_id)}
     n_differences = 0
     for row in store.leaderboard(engine, sweep.sweep_id):
         if row.status != "succeeded":
             console.print(f"{row.label}: not checked, it is {row.status}")
             continue
-        differences = list(_compare(engine, sweep, row, dataset, split))
+        differences = list(_compare(engine, sweep, row, configs[row.trial_id], dataset, split))
         n_differences += len(differences)
         console.print(
             f"{row.label}: {'; '.join(differences) if differences else 'as stored'}", soft_wrap=True
@@ -63,16 +65,15 @@ def main(sweep_name: str | None) -> None:
     )
 
 
-def _compare(
-    engine: Engine, sweep: Sweep, row: LeaderboardRow, dataset: Dataset, split: Split
+def _compare(  # noqa: PLR0917  What is stored of one trial, and what it came from.
+    engine: Engine, sweep: Sweep, row: LeaderboardRow, config: TrialConfig, dataset: Dataset, split: Split
 ) -> Iterator[str]:
     """What differs between a stored trial and its recomputation, in words."""
-    trial = next(t for t in store.sweep_trials(engine, sweep.sweep_id) if t.trial_id == row.trial_id)
     stored = store.validation_metrics_of(engine, row.trial_id)
     scorer: Scorer
-    if trial.config.baseline is not None:
-        scorer, _ = fit_baseline(trial.config.baseline, dataset, split)
-    elif trial.config.architecture is not None:
+    if config.baseline is not None:
+        scorer, _ = fit_baseline(config.baseline, dataset, split)
+    elif config.architecture is not None:
         try:
             model = _load(row)
         except FileNotFoundError:
@@ -83,7 +84,7 @@ def _compare(
         difference = rmse(dataset.ratings[rows].astype(np.float64), predicted) - stored["rmse"]
         if abs(difference) > _RMSE_TOLERANCE:
             yield f"RMSE of the saved model differs by {difference:.6f}"
-        scorer = weights_scorer(trial.config.architecture, weights_of(model), dataset.n_items)
+        scorer = weights_scorer(config.architecture, weights_of(model), dataset.n_items)
     rankings = recommend_all(scorer, dataset, split, sweep.protocol)
     recomputed = validation_metrics(scorer, dataset, split, sweep.protocol, rankings)
     for name, value in sorted(recomputed.items()):

@@ -1,5 +1,7 @@
 """Runs `make` as a person does, on a state folder of its own."""
 
+import csv
+import io
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -51,3 +53,15 @@ def make(make_environment: dict[str, str]) -> Iterator[Make]:
 
     yield run
     run("clean", "YES=1")
+
+
+@pytest.fixture
+def select(make: Make) -> Callable[[str], list[dict[str, str]]]:
+    """Rows of one SQL statement, by `make psql`."""
+
+    def run(statement: str) -> list[dict[str, str]]:
+        result = make("psql", f"C=copy ({statement}) to stdout with csv header")
+        assert result.returncode == 0, result.stderr
+        return list(csv.DictReader(io.StringIO(result.stdout)))
+
+    return run

@@ -1,7 +1,5 @@
 """The main job, run with the commands a person runs: from ratings to recommendations in Postgres."""
 
-import csv
-import io
 import json
 import urllib.parse
 import urllib.request
@@ -13,22 +11,12 @@ from tests.acceptance.conftest import Make
 N_TRIALS = 6  # smoke.toml: four architectures and the two baselines.
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def swept(make: Make):
     """Output of the first `make sweep` of the smoke sweep on the sample data."""
     result = make("sweep", "SWEEP=smoke", "DATASET=sample", "WORKERS=2")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
-
-
-@pytest.fixture
-def select(make: Make, swept: str):
-    def run(statement: str) -> list[dict[str, str]]:
-        result = make("psql", f"C=copy ({statement}) to stdout with csv header")
-        assert result.returncode == 0, result.stderr
-        return list(csv.DictReader(io.StringIO(result.stdout)))
-
-    return run
 
 
 def test_sweep_says_its_data_plan_progress_and_leaderboard(swept):

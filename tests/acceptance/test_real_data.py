@@ -1,7 +1,5 @@
 """The main job on the real MovieLens 1M, where it is at hand; small models, so that it takes a minute."""
 
-import csv
-import io
 import os
 import re
 from pathlib import Path
@@ -44,16 +42,6 @@ def swept(make: Make, tmp_path_factory: pytest.TempPathFactory):
         result = make("sweep", f"SWEEP={folder / name}.toml", "DATASET=ml-1m", f"DATA_DIR={DATA_DIR}")
         assert result.returncode == 0, result.stdout + result.stderr
         assert "Data ml-1m: 6,040 users, 3,883 items, 1,000,209 ratings" in result.stdout
-
-
-@pytest.fixture
-def select(make: Make):
-    def run(statement: str) -> list[dict[str, str]]:
-        result = make("psql", f"C=copy ({statement}) to stdout with csv header")
-        assert result.returncode == 0, result.stderr
-        return list(csv.DictReader(io.StringIO(result.stdout)))
-
-    return run
 
 
 def test_every_user_gets_twenty_rated_items_that_are_new_to_them(make, select):
