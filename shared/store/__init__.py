@@ -12,7 +12,6 @@ from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials,
 from shared.store.promotions import list_promotions, promote_trial, rollback_promotion
 from shared.store.queries import list_queries, run_query
 from shared.store.records import (
-    FAILURE_REASONS,
     TRIAL_STATUSES,
     Claim,
     Difference,
@@ -60,7 +59,6 @@ from shared.store.trials import (
 from shared.store.verify import list_checks, verify_recommendations
 
 __all__ = [
-    "FAILURE_REASONS",
     "TRIAL_STATUSES",
     "Claim",
     "Difference",

@@ -15,7 +15,6 @@ from shared.protocol import Protocol
 TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 LeaseState = Literal["held", "cancelled", "superseded"]
-FAILURE_REASONS: tuple[FailureReason, ...] = get_args(FailureReason)
 
 
 @dataclass(frozen=True)
