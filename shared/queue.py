@@ -77,7 +77,7 @@ def queue_policy(settings: Settings | None = None) -> dict[str, Any]:
         "worker_pool_start_method": "spawn",
         "worker_proc_alive_timeout": 60.0,
         # TensorFlow gives the memory of compiled functions back only with its process.
-        "worker_max_tasks_per_child": 6,
+        "worker_max_tasks_per_child": 4,
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_SECONDS,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Flower shows nothing without both.

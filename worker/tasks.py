@@ -27,7 +27,7 @@ from shared.version import code_version
 from worker.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 from worker.log_context import log_context
 from worker.lost_process import process_name
-from worker.memory import peak_memory_bytes
+from worker.memory import peak_memory_bytes, return_memory
 from worker.shutdown import is_shutting_down, wait_for_shutdown
 
 STORE_RETRY_SECONDS = 600.0
@@ -49,7 +49,10 @@ def train_architecture(self: Task, trial_id: int, label: str) -> str:
     if claim is None:
         return f"{label}: nothing to do, it is done or runs elsewhere"
     with log_context(f"sweep {claim.sweep_id} trial {trial_id} {claim.label} attempt {claim.attempt}"):
-        return _attempt(engine, claim)
+        try:
+            return _attempt(engine, claim)
+        finally:
+            return_memory()
 
 
 def _claim(engine: Engine, trial_id: int, worker: str) -> Claim | None:

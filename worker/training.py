@@ -1,7 +1,5 @@
 """Trains one architecture: epochs, early stopping, best weights, checkpoint and resume."""
 
-import ctypes
-import gc
 import hashlib
 import json
 import logging
@@ -25,6 +23,7 @@ from worker.engine.evaluation import Evaluation, evaluate
 from worker.engine.forward import Forward, make_forward
 from worker.engine.optimizers import Adamax, Optimizer, Sgd
 from worker.engine.state import TrainingState, catch_up_all, embedding_of, initial_state, weights_of
+from worker.memory import return_memory
 from worker.model import RatingModel, build_model
 
 logger = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ def train(
     model = trainer.model
     model.set_weights(progress.best)
     del trainer
-    _return_memory()
+    return_memory()
     best = progress.epochs[progress.best_epoch - 1]
     return TrainedModel(model, progress.epochs, best.epoch, best.val_loss, best.val_rmse)
 
@@ -137,6 +136,9 @@ class _Trainer:
         epoch = len(progress.epochs) + 1
         batches = shuffle_batches(self._data.train, self._batch_size, self._training.random_seed, epoch)
         state, loss = self._run_batches(batches, progress.state, epoch)
+        if epoch == 1:
+            # The compiler needed as much as the training does; it is done.
+            return_memory()
         state = catch_up_all(state, self._optimizer)
         evaluation = self._evaluate(state)
         _require_finite(evaluation.loss, "val_loss", epoch, self._training)
@@ -196,14 +198,6 @@ def _require_finite(loss: float, name: str, epoch: int, training: TrainingConfig
             f"{name} must stay finite; it became {loss} in epoch {epoch}: lower the learning rate, now "
             f"{training.learning_rate}, or check the ratings",
         )
-
-
-def _return_memory() -> None:
-    """Give back what a trial leaves: cyclic garbage, and memory that only the compiler needed."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # Only glibc has it.
-    if trim is not None:
-        trim(0)
 
 
 def _digest(architecture: Architecture, training: TrainingConfig, data: TrainingData) -> str:
