@@ -52,6 +52,9 @@ def grid_rows(prepared: str, peers: Peers, *, quick: bool) -> Iterator[tuple[obj
     yield f"KerasTuner: 4 trials of {long:,} steps", seconds(second), "", ""
     # Steps of the four models cost about the same but for dot; its epochs are weighed like the others'.
     per_step = (second - first) / (len(GRID) * (long - short))
+    if per_step <= 0:
+        yield "KerasTuner: too few steps to tell what one costs", "", "", ""
+        return
     fixed = max(0.0, first - per_step * len(GRID) * short)
     whole = fixed + per_step * n_epochs * found["n_epoch_steps"]
     yield "KerasTuner: the same epochs, scaled", "", seconds(whole), f"{whole / ours:.0f}"

@@ -22,7 +22,7 @@ import importlib.util
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -32,6 +32,7 @@ from shared.architecture import Architecture
 from shared.datasets import Dataset, load_dataset, split_ratings
 from shared.protocol import Protocol
 from shared.settings import load_settings
+from tests.benchmarks.report import describe, judge, print_note, print_table, seconds
 from worker.baselines import fit_baseline
 from worker.metrics import validation_metrics
 from worker.recommend import predict_top_rated, recommend_all
@@ -52,6 +53,8 @@ HEADS = [
 ]
 PROTOCOL = Protocol()
 KERAS_BATCH = 2**16
+# Seconds on two cores.
+LINEAR_BAR, ACTIVATION_BARS = 1, {"relu": 3}
 
 
 def random_weights(architecture: Architecture, n_users: int, n_items: int) -> Weights:
@@ -103,10 +106,15 @@ def first_time(call: Callable[[], object]) -> float:
 
 def print_heads(dataset: Dataset, repeats: int) -> None:
     """One row a head: lists, then all that a trial needs after training."""
+    print_table(
+        ("head", "first call, 1 thread, s", "1 thread, s", "2 threads, s", "bar", "+ top-rated, metrics, s"),
+        head_rows(dataset, repeats),
+        f"Top {PROTOCOL.k} of {dataset.n_users:,} users x {dataset.n_items:,} items, {dataset.name}",
+    )
+
+
+def head_rows(dataset: Dataset, repeats: int) -> Iterator[tuple[object, ...]]:
     split = split_ratings(dataset.n_ratings, PROTOCOL)
-    print(f"\nTop {PROTOCOL.k} of {dataset.n_users:,} users x {dataset.n_items:,} items, {dataset.name}\n")
-    print("| head | first call, 1 thread | 1 thread | 2 threads | + top-rated, metrics, 1 thread |")
-    print("|---|---|---|---|---|")
 
     def evaluate(scorer: Scorer) -> None:
         rankings = recommend_all(scorer, dataset, split, PROTOCOL)
@@ -116,18 +124,18 @@ def print_heads(dataset: Dataset, repeats: int) -> None:
     for architecture in HEADS:
         weights = random_weights(architecture, dataset.n_users, dataset.n_items)
         scorer = weights_scorer(architecture, weights, dataset.n_items)
-
         rank = partial(recommend_all, scorer, dataset, split, PROTOCOL)
         first = first_time(rank)
         one, two = best_of(repeats, rank), best_of(repeats, partial(rank, n_threads=2))
         everything = best_of(repeats, partial(evaluate, scorer))
-        label = f"{architecture.merge} {architecture.dense_layers} {architecture.activation}"
-        print(f"| {label} | {first:.2f} s | {one:.2f} s | {two:.2f} s | {everything:.2f} s |", flush=True)
+        limit = LINEAR_BAR if architecture.is_linear else ACTIVATION_BARS.get(architecture.activation)
+        bar = f"≤ {limit}: {judge(is_met=two <= limit)}" if limit else ""
+        yield describe(architecture), *map(seconds, (first, one, two)), bar, seconds(everything)
     for name in ("item_popularity", "user_item_bias"):
         fit = first_time(partial(fit_baseline, name, dataset, split))
         scorer, _ = fit_baseline(name, dataset, split)
         everything = best_of(repeats, partial(evaluate, scorer))
-        print(f"| {name}, fitted in {fit:.2f} s | | | | {everything:.2f} s |", flush=True)
+        yield f"{name}, fitted in {seconds(fit)} s", "", "", "", "", seconds(everything)
 
 
 def print_dot_with_activation(dataset: Dataset, n_users: int) -> None:
@@ -137,11 +145,10 @@ def print_dot_with_activation(dataset: Dataset, n_users: int) -> None:
         architecture, random_weights(architecture, dataset.n_users, dataset.n_items), dataset.n_items
     )
     scorer.score_block(np.arange(1))
-    seconds = first_time(lambda: scorer.score_block(np.arange(n_users)))
-    all_seconds = seconds * dataset.n_users / n_users
-    print(
-        f"\ndot relu, scores of {n_users} users, 1 thread: {seconds:.1f} s; "
-        f"all, extrapolated: {all_seconds:.0f} s"
+    spent = first_time(lambda: scorer.score_block(np.arange(n_users)))
+    print_note(
+        f"{describe(architecture)}, scores of {n_users} users, 1 thread: {seconds(spent)} s; all users, "
+        f"extrapolated: {seconds(spent * dataset.n_users / n_users)} s."
     )
 
 
@@ -157,18 +164,18 @@ def print_keras(dataset: Dataset, n_users: int) -> None:
         model.predict([user, item], batch_size=KERAS_BATCH, verbose=0)
 
     predict()
-    seconds = first_time(predict)
-    all_seconds = seconds * dataset.n_users / n_users
-    print(
-        f"\nKeras predict, concatenate relu, all pairs of {n_users} users, batch {KERAS_BATCH}, 1 thread: "
-        f"{seconds:.1f} s; all users, extrapolated, no top k: {all_seconds:.0f} s"
+    spent = first_time(predict)
+    print_note(
+        f"Keras predict, {describe(architecture)}, all pairs of {n_users} users, batch {KERAS_BATCH:,}, "
+        f"1 thread: {seconds(spent)} s; all users, extrapolated, no top k: "
+        f"{seconds(spent * dataset.n_users / n_users)} s."
     )
 
 
 def print_implicit(dataset: Dataset, repeats: int) -> None:
     """The same embeddings and seen items through implicit's top k."""
     if importlib.util.find_spec("implicit") is None:
-        print("\nimplicit is not installed here: not timed beside ours")
+        print_note("implicit is not installed here: not timed beside ours.")
         return
     topk = importlib.import_module("implicit.cpu.topk").topk
     architecture = Architecture("multiply", EMBEDDING_SIZE, (1,))
@@ -184,9 +191,14 @@ def print_implicit(dataset: Dataset, repeats: int) -> None:
     ours = [best_of(repeats, partial(rank, n_threads=n)) for n in (1, 2)]
     their_rank = partial(topk, weights.item_embedding, users, PROTOCOL.k, filter_query_items=seen)
     theirs = [best_of(repeats, partial(their_rank, num_threads=n)) for n in (1, 2)]
-    print("\n| product head, same embeddings | 1 thread | 2 threads |\n|---|---|---|")
-    print(f"| recsweep: float64-exact lists, and the lists for metrics | {ours[0]:.2f} s | {ours[1]:.2f} s |")
-    print(f"| implicit: float32 lists | {theirs[0]:.2f} s | {theirs[1]:.2f} s |")
+    print_table(
+        ("product head", "1 thread, s", "2 threads, s"),
+        (
+            ("recsweep: float64-exact lists, and the lists for metrics", *map(seconds, ours)),
+            ("implicit: float32 lists", *map(seconds, theirs)),
+        ),
+        "Beside implicit, same embeddings",
+    )
 
 
 def print_large(n_users: int, n_items: int) -> None:
@@ -195,11 +207,11 @@ def print_large(n_users: int, n_items: int) -> None:
     architecture = Architecture("multiply", EMBEDDING_SIZE, (64, 32, 1))
     scorer = weights_scorer(architecture, random_weights(architecture, n_users, n_items), n_items)
     before = peak_memory_mb()
-    seconds = first_time(lambda: recommend_all(scorer, dataset, split, PROTOCOL, n_threads=2))
-    print(
-        f"{n_users:,} users x {n_items:,} items, {dataset.n_ratings:,} ratings, product head, 2 threads: "
-        f"{seconds:.0f} s; peak memory {peak_memory_mb():,.0f} MB, {before:,.0f} MB of it before ranking "
-        f"(all scores at once: {n_users * n_items * 4 / 1e6:,.0f} MB)"
+    spent = first_time(lambda: recommend_all(scorer, dataset, split, PROTOCOL, n_threads=2))
+    print_note(
+        f"{n_users:,} users x {n_items:,} items, {dataset.n_ratings:,} ratings, {describe(architecture)}, "
+        f"2 threads, the whole of it: {seconds(spent)} s; peak memory {peak_memory_mb():,.0f} MB, "
+        f"{before:,.0f} MB of it before ranking (all scores at once: {n_users * n_items * 4 / 1e6:,.0f} MB)."
     )
 
 

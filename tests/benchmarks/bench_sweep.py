@@ -1,6 +1,5 @@
 """The whole sweep through the real queue: wall time, throughput of two workers, cores, memory, start-up."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -20,11 +19,12 @@ from tests.benchmarks.report import (
     print_table,
     seconds,
 )
-from tests.benchmarks.sampled_sweep import Attempt, SampledSweep, run_sweep
+from tests.benchmarks.sampled_sweep import Attempt, SampledSweep, installed_copy, run_sweep
 
 LOG_SECONDS_2020 = 20_668
 WALL_BAR, THROUGHPUT_BAR, CORE_BAR, MEMORY_BAR, GROWTH_BAR = 120, 1.8, 1.05, 1e9, 1.1
 FLAT_TRIAL = 16
+N_WORKERS = 2
 ROW = ("what", "measured", "bar")
 SHORT_SWEEP = """
 name = "short"
@@ -39,11 +39,12 @@ embedding_rows = "max_id"
 """
 
 
-def whole_sweep(sweep: str) -> SampledSweep:
+def whole_sweep(copy: Path, sweep: str) -> SampledSweep:
     print_note(
-        f"`make sweep SWEEP={Path(sweep).stem} DATASET=ml-1m FRESH=1 WORKERS=2`, from no services at all."
+        f"`make sweep SWEEP={Path(sweep).stem} DATASET=ml-1m FRESH=1 WORKERS={N_WORKERS}` in a copy of the "
+        "project after `make setup`, from no services at all."
     )
-    return run_sweep(sweep, n_workers=2)
+    return run_sweep(copy, sweep, N_WORKERS)
 
 
 def sweep_rows(
@@ -59,15 +60,20 @@ def sweep_rows(
     yield "Keras fit here, same epochs, one after another, s", f"{keras_seconds:,.0f}", ""
     yield "Keras fit here: times as long", f"{keras_seconds / wall:,.0f}", ""
     yield "the same on two cores, shared perfectly: times as long", f"{keras_seconds / 2 / wall:,.0f}", ""
-    is_sorted = starts_by_cost(swept.attempts, configs)
-    yield "the most expensive trials start first", "yes" if is_sorted else "no", judge(is_met=is_sorted)
+    most = places_off(swept.attempts, configs)
+    bar = f"≤ {N_WORKERS - 1}: {judge(is_met=most < N_WORKERS)}"
+    yield "the most expensive trials start first: places off that order, at most", most, bar
 
 
-def starts_by_cost(attempts: Sequence[Attempt], configs: Sequence[TrialConfig]) -> bool:
-    """Whether no trial started before a more expensive one."""
+def places_off(attempts: Sequence[Attempt], configs: Sequence[TrialConfig]) -> int:
+    """How far the order of start is from descending cost.
+
+    Processes that start at the same time may swap neighbours.
+    """
     costs = {config.label: expected_cost(config) for config in configs}
-    started = [costs[one.label] for one in attempts]
-    return started == sorted(started, reverse=True)
+    started = [one.label for one in attempts]
+    by_cost = sorted(started, key=lambda label: -costs[label])
+    return max(abs(place - by_cost.index(label)) for place, label in enumerate(started))
 
 
 def process_rows(swept: SampledSweep, name: str) -> Iterator[tuple[object, ...]]:
@@ -148,12 +154,12 @@ def main() -> None:
     quick = parse_options(__doc__).quick
     print_heading("The whole sweep through the real queue", "bench_sweep")
     set_data_dir()
-    with prepared_dataset() as prepared, tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:
-        short = Path(folder) / "short.toml"
+    with prepared_dataset() as prepared, installed_copy() as copy:
+        short = copy.parent / "short.toml"
         merges = '["average"]' if quick else '["concatenate", "multiply", "average", "dot"]'
         short.write_text(SHORT_SWEEP.format(merges=merges, n_epochs=1 if quick else 3))
         sweep = str(short) if quick else "reference"
-        swept = whole_sweep(sweep)
+        swept = whole_sweep(copy, sweep)
         n_epochs = {one.label: one.n_epochs for one in swept.attempts if not one.is_baseline}
         configs = expand(read_spec(find_sweep_file(sweep)))
         by_keras = keras_rows(prepared, configs, n_epochs, quick=quick)
@@ -164,7 +170,7 @@ def main() -> None:
         title = "Keras fit of the same trials: measured seconds an epoch, times the epochs that ours ran"
         print_table(("trial", "epochs", "Keras, s an epoch", "s"), shown, title)
 
-        one, two = (run_sweep(str(short), n_workers) for n_workers in (1, 2))
+        one, two = (run_sweep(copy, str(short), n_workers) for n_workers in (1, N_WORKERS))
         bare = bare_throughput(prepared, quick=quick)
         print_table(ROW, throughput_rows(one, two, bare), "Two workers beside one, first start to last end")
 

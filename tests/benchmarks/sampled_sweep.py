@@ -1,4 +1,4 @@
-"""One sweep by `make sweep` on a state folder of its own, with its task processes watched from outside."""
+"""A sweep by `make sweep` as a person has it, with its task processes watched from outside."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from shared.database import create_engine
 from shared.services import clean_services, find_endpoints, services_status
 from shared.settings import PROJECT_ROOT, Settings
+from tests.project_copy import copy_project
 
 _PERIOD_SECONDS = 0.2
 _MIN_SAMPLES = 10
@@ -91,7 +92,22 @@ class SampledSweep:
         return min(self.samples[attempt.pid], key=lambda one: abs(one.at - attempt.started_at)).resident_bytes
 
 
-def run_sweep(sweep: str, n_workers: int) -> SampledSweep:
+@contextlib.contextmanager
+def installed_copy() -> Iterator[Path]:
+    """The project with a .venv of its own that has what `make setup` installs, removed in the end.
+
+    The .venv of a developer holds more, and Keras imports what it finds there.
+    """
+    with tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:
+        # Postgres may run as another account, which has to get in.
+        Path(folder).chmod(0o755)
+        copy = Path(folder) / "recsweep"
+        copy_project(PROJECT_ROOT, copy)
+        _make("setup", copy, dict(os.environ))
+        yield copy
+
+
+def run_sweep(copy: Path, sweep: str, n_workers: int) -> SampledSweep:
     """`make sweep FRESH=1` from nothing: services are started, and removed with all results in the end."""
     folder = Path(tempfile.mkdtemp(prefix="recsweep-bench-"))
     # Postgres may run as another account, which has to get in.
@@ -103,24 +119,28 @@ def run_sweep(sweep: str, n_workers: int) -> SampledSweep:
     try:
         with _sampling(settings) as samples:
             started = time.perf_counter()
-            done = subprocess.run(
-                ["make", "--no-print-directory", "sweep"],
-                cwd=PROJECT_ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            _make("sweep", copy, environment)
             wall_seconds = time.perf_counter() - started
-        if done.returncode != 0:
-            raise RuntimeError(
-                f"make sweep ended with {done.returncode}: {(done.stderr or done.stdout)[-500:]}"
-            )
         return SampledSweep(wall_seconds, tuple(_read_attempts(settings)), samples)
     finally:
         clean_services(settings)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(target: str, folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", target],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(
+            f"make {target} ended with {done.returncode}: {(done.stderr or done.stdout)[-500:]}"
+        )
 
 
 @contextlib.contextmanager

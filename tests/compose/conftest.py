@@ -12,7 +12,8 @@ import pytest
 
 from tests.compose.engine import SAID, Engine, NoEngine, running_engine, say
 from tests.compose.images import base_images
-from tests.compose.stack import Stack, copy_project
+from tests.compose.stack import Stack
+from tests.project_copy import copy_project
 
 ROOT = Path(__file__).parents[2]
 

@@ -146,19 +146,3 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_seconds: float 
         assert time.monotonic() - began < timeout_seconds, f"not within {timeout_seconds:.0f} s: {what}"
         time.sleep(0.5)
     return time.monotonic() - began
-
-
-def copy_project(root: Path, target: Path) -> None:
-    """The files that git knows or would add: no .venv, no results, no .env."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        source = root / name
-        if name and source.is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes(source.read_bytes())
-            (target / name).chmod(source.stat().st_mode & 0o777)
