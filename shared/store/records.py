@@ -177,7 +177,10 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One recommended item; `predicted_rating` is the score clipped to the scale of the data set."""
+    """One recommended item.
+
+    `predicted_rating` is the score clipped to the scale of the data set, None where scores are no ratings.
+    """
 
     rank: int
     item_id: str
@@ -185,7 +188,7 @@ class Recommendation:
     genres: tuple[str, ...]
     n_ratings: int
     score: float
-    predicted_rating: float
+    predicted_rating: float | None
 
 
 @dataclass(frozen=True)

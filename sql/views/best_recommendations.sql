@@ -9,9 +9,11 @@ select
     items.genres,
     items.n_ratings,
     recommendations.score,
-    cast(
-        least(greatest(recommendations.score, serving_trials.rating_min), serving_trials.rating_max) as real
-    ) as predicted_rating,
+    case
+        when serving_trials.scores_are_ratings then cast(
+            least(greatest(recommendations.score, serving_trials.rating_min), serving_trials.rating_max) as real
+        )
+    end as predicted_rating,
     serving_trials.label,
     serving_trials.is_promoted,
     serving_trials.sweep_id,
@@ -22,4 +24,4 @@ join items on items.dataset_id = serving_trials.dataset_id and items.item_id = r
 
 comment on view best_recommendations is
 'The top k of every user from the trial in serving_trials: what an application reads, by dataset_name and user_id.';
-comment on column best_recommendations.predicted_rating is 'score, clipped to the scale of the data set';
+comment on column best_recommendations.predicted_rating is 'score, clipped to the scale of the data set; null where scores are no ratings (item popularity)';

@@ -12,8 +12,10 @@ select
     items.genres,
     items.n_ratings,
     recommendations.score,
-    cast(least(greatest(recommendations.score, datasets.rating_min), datasets.rating_max) as real)
-        as predicted_rating
+    case
+        when trials.config ->> 'baseline' is distinct from 'item_popularity'
+            then cast(least(greatest(recommendations.score, datasets.rating_min), datasets.rating_max) as real)
+    end as predicted_rating
 from recommendations
 join trials using (sweep_id, trial_id)
 join sweeps using (sweep_id)
@@ -22,4 +24,4 @@ join items on items.dataset_id = datasets.dataset_id and items.item_id = recomme
 
 comment on view recommendations_titled is 'Every recommendation with title, genres, support and predicted rating.';
 comment on column recommendations_titled.n_ratings is 'ratings of the item in the whole data set: its support';
-comment on column recommendations_titled.predicted_rating is 'score, clipped to the scale of the data set';
+comment on column recommendations_titled.predicted_rating is 'score, clipped to the scale of the data set; null where scores are no ratings (item popularity)';

@@ -30,6 +30,7 @@ select
     trials.trial_id,
     trials.label,
     in_force.trial_id is not null as is_promoted,
+    trials.config ->> 'baseline' is distinct from 'item_popularity' as scores_are_ratings,
     datasets.rating_min,
     datasets.rating_max
 from datasets

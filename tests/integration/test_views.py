@@ -125,6 +125,19 @@ def test_titled_recommendations_clip_the_score_to_the_scale(engine, sweep):
     assert row.title.startswith("Item ")
 
 
+def test_item_popularity_recommends_and_predicts_no_rating(engine, sweep):
+    promote_trial(engine, POPULARITY.label, sweep.sweep_id, "popular")
+    for view in ("recommendations_titled", "best_recommendations"):
+        with engine.begin() as connection:
+            rows = connection.execute(
+                text(f"select score, predicted_rating from {view} where label = :label"),
+                {"label": POPULARITY.label},
+            ).all()
+        assert rows
+        assert {row.predicted_rating for row in rows} == {None}
+        assert None not in {row.score for row in rows}
+
+
 def test_the_best_architecture_is_served_even_where_a_baseline_is_better(engine):
     sweep = store_sweep(engine, DATASET, [make_config(), BIAS])
     store_result(engine, sweep.sweep_id, BIAS.label, DATASET, make_result(DATASET, val_rmse=0.8, n_epochs=0))
