@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from sqlalchemy import Engine
@@ -20,6 +21,8 @@ MISSING_SECONDS = 2.0
 # A message may be delivered to a worker whose task processes are still starting. One that a killed worker
 # held comes back only after the visibility timeout, hours later.
 UNCLAIMED_SECONDS = 20.0
+# One that workers refuse again and again is published ever more rarely.
+LONGEST_WAIT_SECONDS = 60.0
 # While the database was away no lease could be extended: its holders come first when it is back.
 GRACE_SECONDS = 20.0
 
@@ -43,6 +46,7 @@ class Watcher:
         self._missing_since: dict[int, float] = {}
         self._unclaimed_since: dict[int, float] = {}
         self._lost: set[int] = set()
+        self._n_published: Counter[int] = Counter()
         self._looked_at: float | None = None
         self._was_away = False
         self._judges_leases_from = 0.0
@@ -74,6 +78,8 @@ class Watcher:
             unclaimed = not_waiting & messages.delivered
             self._unclaimed_since = {key: self._unclaimed_since.get(key, now) for key in unclaimed}
             self._lost &= not_waiting
+            for key in self._n_published.keys() - queued.keys():
+                del self._n_published[key]
             self._publish([queued[key] for key in sorted(self._lost | self._overdue(now))])
         finally:
             self._looked_at = self._clock()
@@ -106,16 +112,23 @@ class Watcher:
         return lost
 
     def _overdue(self, now: float) -> set[int]:
-        missing = {key for key, since in self._missing_since.items() if now - since > MISSING_SECONDS}
-        return missing | {
-            key for key, since in self._unclaimed_since.items() if now - since > UNCLAIMED_SECONDS
+        def wait(key: int, first: float) -> float:
+            return max(first, min(first * 2.0 ** self._n_published[key], LONGEST_WAIT_SECONDS))
+
+        missing, unclaimed = self._missing_since.items(), self._unclaimed_since.items()
+        return {key for key, since in missing if now - since > wait(key, MISSING_SECONDS)} | {
+            key for key, since in unclaimed if now - since > wait(key, UNCLAIMED_SECONDS)
         }
 
     def _publish(self, trials: list[Trial]) -> None:
         if not trials:
             return
         for trial in publish(self._engine, self._broker_url, trials):
-            logger.info("sweep %d trial %d %s: published", trial.sweep_id, trial.trial_id, trial.label)
+            self._n_published[trial.trial_id] += 1
+            logger.info(
+                "sweep %d trial %d %s: published, time %d since it was queued",
+                *(trial.sweep_id, trial.trial_id, trial.label, self._n_published[trial.trial_id]),
+            )
             self._missing_since.pop(trial.trial_id, None)
             self._unclaimed_since.pop(trial.trial_id, None)
             self._lost.discard(trial.trial_id)

@@ -68,5 +68,6 @@ class Lease:
             except StoreError as error:
                 logger.warning("lease of trial %d not extended: %s", self._claim.trial_id, error)
                 continue
-            if self._state != "held":
+            # A cancel may be withdrawn; another attempt does not go away.
+            if self._state == "superseded":
                 return

@@ -11,18 +11,15 @@ import signal
 import sys
 import threading
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
-from sqlalchemy import Engine
 
 from shared import store
-from shared.database import create_engine
 from shared.errors import FailureReason, StoreError, StoreUnavailable
-from shared.settings import load_settings
+from worker.database import database_engine
 
 _RETRY_SECONDS = 120.0
 _KERNEL_COUNTERS = Path("/proc/vmstat")
@@ -79,7 +76,7 @@ def _end_attempt(trial_id: int, label: str, worker: str, reason: FailureReason, 
     while True:
         try:
             status = store.end_lost_attempt(
-                _engine(),
+                database_engine(),
                 trial_id,
                 worker,
                 reason,
@@ -99,15 +96,6 @@ def _end_attempt(trial_id: int, label: str, worker: str, reason: FailureReason, 
             if status is not None:
                 logger.warning("trial %d %s: %s, now %s", trial_id, label, cause, status)
             return
-
-
-@cache
-def _engine() -> Engine:
-    """The parent's own; it keeps no connection open, which would be one more of every worker."""
-    settings = load_settings()
-    if settings.database_url is None:
-        raise StoreError("a worker needs DATABASE_URL in its environment")
-    return create_engine(settings.database_url)
 
 
 def _largest_ended_process_bytes() -> int:

@@ -1,6 +1,6 @@
 """The one Celery task: claim, run, save. The only place of the worker that meets Celery.
 
-TensorFlow is imported inside the task, so that the parent process and an idle worker stay small.
+TensorFlow is imported by a trial that trains a network, so that the parent process and an idle worker stay small.
 """
 
 import errno
@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TypeVar
 
 from celery import Task
@@ -17,18 +17,19 @@ from sqlalchemy import Engine
 
 from shared import store
 from shared.artifacts import cached_artifact, delete_artifact
-from shared.database import create_engine
 from shared.datasets import Dataset, read_dataset
 from shared.errors import DatasetError, FailureReason, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
 from shared.store import Claim, EpochRecord, TrialResult
 from shared.version import code_version
+from worker.database import database_engine
 from worker.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 from worker.log_context import log_context
 from worker.lost_process import process_name
 from worker.memory import peak_memory_bytes, return_memory
 from worker.shutdown import is_shutting_down, wait_for_shutdown
+from worker.trial import checkpoint_url, log_url, run_trial
 
 STORE_RETRY_SECONDS = 600.0
 
@@ -41,7 +42,7 @@ logger = logging.getLogger(__name__)
 )
 def train_architecture(self: Task, trial_id: int, label: str) -> str:
     """Train the trial of this id unless it is done or runs elsewhere; Flower shows the label."""
-    engine = _engine()
+    engine = database_engine()
     try:
         claim = _claim(engine, trial_id, process_name(self.request.hostname, os.getpid()))
     except HandedBack as error:
@@ -82,7 +83,8 @@ def _attempt(engine: Engine, claim: Claim) -> str:
     except Exception as error:
         reason, message = explain_failure(error)
         peak = peak_memory_bytes()
-        retry = reason == "out_of_memory"
+        # A result that waited in vain for the database is made again from the last checkpoint.
+        retry = reason == "out_of_memory" or isinstance(error, StoreUnavailable)
         _patiently(
             lambda: store.fail_trial(engine, *key, reason, message, peak_memory_bytes=peak, retry=retry),
             "note the failure",
@@ -97,8 +99,6 @@ def _attempt(engine: Engine, claim: Claim) -> str:
 
 
 def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
-    from worker.trial import checkpoint_url, log_url, run_trial  # noqa: PLC0415  It imports TensorFlow.
-
     settings = load_settings()
     url = log_url(settings.artifacts, claim)
     _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
@@ -161,14 +161,6 @@ def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
     if isinstance(error, DatasetError | FileNotFoundError):
         return "dataset", message
     return "error", f"{type(error).__name__}: {message}"
-
-
-@cache
-def _engine() -> Engine:
-    settings = load_settings()
-    if settings.database_url is None:
-        raise TrialError("error", "a worker needs DATABASE_URL in its environment")
-    return create_engine(settings.database_url)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,14 @@ from shared.datasets import Dataset, Split, n_item_rows, split_ratings
 from shared.errors import TrialError
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.baselines import fit_baseline
-from worker.engine.batches import Ratings
 from worker.memory import peak_memory_bytes, reset_peak_memory
 from worker.metrics import validation_metrics
 from worker.recommend import predict_top_rated, recommend_all
 from worker.scoring import Scorer, weights_scorer
-from worker.training import TrainedModel, TrainingData, train
 from worker.trial_log import TrialLog
+
+if TYPE_CHECKING:
+    from worker.training import TrainedModel
 
 
 class ArtifactCheckpoint:
@@ -98,7 +100,7 @@ class _Fitted:
     scorer: Scorer
     n_parameters: int
     train_seconds: float
-    trained: TrainedModel | None = None
+    trained: "TrainedModel | None" = None
     model_url: str | None = None
 
 
@@ -117,6 +119,10 @@ def _train(  # noqa: PLR0917  Its arguments are those of the trial, passed on on
     on_epoch: Callable[[EpochRecord], None],
     check_stop: Callable[[], None],
 ) -> _Fitted:
+    # TensorFlow, which a baseline does not need.
+    from worker.engine.batches import Ratings  # noqa: PLC0415
+    from worker.training import TrainingData, train  # noqa: PLC0415
+
     architecture, training = claim.config.architecture, claim.config.training
     if architecture is None or training is None:
         raise TrialError("error", f"trial {claim.trial_id} has neither an architecture nor a baseline")

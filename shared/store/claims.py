@@ -5,12 +5,15 @@ number; whoever finds otherwise was superseded and writes nothing. Leases are se
 the database alone.
 """
 
+from pydantic import ValidationError
 from sqlalchemy import Engine, text
 
 from shared.architecture import parse_trial_config
 from shared.database import transaction
+from shared.errors import TrialError
 from shared.protocol import parse_protocol
 from shared.store.attempts import end_attempt, end_stalled_sessions
+from shared.store.ends import fail_trial
 from shared.store.records import Claim, LeaseState
 
 
@@ -20,6 +23,7 @@ def claim_trial(
     """Begin the next attempt of a trial that is queued, or running with an expired lease.
 
     None when there is nothing to do: it is over, cancelled, held by another, or out of attempts.
+    Raises TrialError, and the trial has failed, when this version cannot read what is stored of it.
     """
     with transaction(engine) as connection:
         end_stalled_sessions(connection, trial_id)
@@ -54,16 +58,25 @@ def claim_trial(
             """),
             {"sweep_id": row.sweep_id},
         ).one()
-    return Claim(
-        trial_id=trial_id,
-        attempt=row.attempt,
-        sweep_id=row.sweep_id,
-        label=row.label,
-        config=parse_trial_config(row.config),
-        protocol=parse_protocol(sweep.protocol),
-        dataset_name=sweep.name,
-        fingerprint=sweep.fingerprint,
-    )
+    try:
+        return Claim(
+            trial_id=trial_id,
+            attempt=row.attempt,
+            sweep_id=row.sweep_id,
+            label=row.label,
+            config=parse_trial_config(row.config),
+            protocol=parse_protocol(sweep.protocol),
+            dataset_name=sweep.name,
+            fingerprint=sweep.fingerprint,
+        )
+    except ValidationError as error:
+        # Left queued, it would be published and refused again for ever.
+        message = (
+            f"this worker, code version {code_version}, cannot read the trial's configuration or protocol: "
+            f"{error.errors()[0]['msg']}; run workers and scheduler of one version"
+        )
+        fail_trial(engine, trial_id, row.attempt, "error", message)
+        raise TrialError("error", message) from error
 
 
 def extend_lease(engine: Engine, trial_id: int, attempt: int, lease_seconds: float) -> LeaseState:

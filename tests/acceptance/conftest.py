@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.stack.env_file import read_env_file
+
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,7 +30,13 @@ _OWN_SETTINGS = (
 @pytest.fixture(scope="session")
 def make_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in _OWN_SETTINGS}
-    environment["STATE_DIR"] = str(tmp_path_factory.mktemp("state folder") / "recsweep")
+    from_file = read_env_file(ROOT / ".env")
+    named = [name for name in _OWN_SETTINGS if name != "ARTIFACT_URL" and from_file.get(name)]
+    if named:
+        pytest.exit(f"the tests would take {', '.join(named)} from .env: move that file aside", returncode=2)
+    state_dir = tmp_path_factory.mktemp("state folder") / "recsweep"
+    environment["STATE_DIR"] = str(state_dir)
+    environment["ARTIFACT_URL"] = (state_dir / "artifacts").as_uri()
     environment["COLUMNS"] = "160"
     return environment
 

@@ -17,6 +17,6 @@ def time_start_up(*, prepared: str) -> dict[str, float]:
 
     return {
         "import of TensorFlow": timed(lambda: importlib.import_module("tensorflow")),
-        "import of Keras and the worker": timed(lambda: importlib.import_module("worker.trial")),
+        "import of Keras and the worker": timed(lambda: importlib.import_module("worker.training")),
         "load of the prepared data set": timed(lambda: open_dataset(prepared)),
     }

@@ -11,16 +11,9 @@ import pytest
 import redis
 
 from shared.services.places import remove_outside
-from tests.chaos.harness import (
-    MEASURED,
-    ONE_TRIAL,
-    Cluster,
-    Postgres,
-    Redis,
-    Servers,
-    fingerprint,
-    make_database,
-)
+from tests.chaos.cluster import ONE_TRIAL, Cluster, fingerprint
+from tests.chaos.servers import Postgres, Redis, Servers, make_database
+from tests.chaos.waiting import MEASURED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,14 +9,9 @@ import redis
 from scheduler.watch import Stall
 from shared.errors import ServiceError
 from shared.queue import find_messages
-from tests.chaos.harness import (
-    MEASURED,
-    ONE_TRIAL,
-    Cluster,
-    assert_whole,
-    paused,
-    wait_for,
-)
+from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole
+from tests.chaos.servers import paused
+from tests.chaos.waiting import MEASURED, wait_for
 
 PAUSE_SECONDS = 90.0
 OUTAGE_SECONDS = 100.0
@@ -142,6 +137,23 @@ def test_redis_without_its_data_gets_exactly_what_is_missing(cluster):
     with redis.Redis.from_url(cluster.broker_url) as client:
         client.flushall()
     cluster.add_watcher()
+    assert_all_succeeded_at_once(cluster, sweep_id)
+
+
+def test_redis_is_not_there_when_a_sweep_starts(cluster):
+    """The command says so, and a second one leaves no trial lost or doubled."""
+    cluster.redis.stop(signal.SIGTERM)
+    refused = cluster.make_sweep(FOUR_TRIALS)
+    assert refused.returncode == 2
+    assert "Redis" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    cluster.redis.start()
+    cluster.add_worker(2)
+    finished = cluster.make_sweep(FOUR_TRIALS)
+    assert finished.returncode == 0, finished.stderr
+    assert "6 of 6 trials succeeded" in finished.stdout
+    (sweep_id,) = [sweep_id for (sweep_id,) in cluster.select("select sweep_id from sweeps")]
     assert_all_succeeded_at_once(cluster, sweep_id)
 
 

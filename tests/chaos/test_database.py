@@ -13,7 +13,8 @@ from shared.database import create_engine
 from shared.errors import StoreUnavailable
 from shared.protocol import Protocol
 from shared.store import Claim, TrialResult
-from tests.chaos.harness import MEASURED, ONE_TRIAL, Cluster, assert_whole, fingerprint, sample, wait_for
+from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, fingerprint, sample
+from tests.chaos.waiting import MEASURED, wait_for
 from tests.factories import make_config, make_result, store_sweep
 
 OUTAGE_SECONDS = 120.0

@@ -5,16 +5,9 @@ import time
 
 import psutil
 
-from tests.chaos.harness import (
-    MEASURED,
-    ONE_TRIAL,
-    Cluster,
-    Worker,
-    assert_whole,
-    fingerprint,
-    paused,
-    wait_for,
-)
+from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, fingerprint
+from tests.chaos.servers import Worker, paused
+from tests.chaos.waiting import MEASURED, wait_for
 
 RECOVERY_SECONDS = 60.0
 
@@ -62,23 +55,28 @@ def test_killed_task_process_resumes_from_the_checkpoint(cluster, undisturbed):
 
 
 def test_killed_worker_resumes_when_its_lease_has_run_out(cluster, undisturbed):
-    """The parent dies, and the kernel ends its task processes with it; a message is left behind in Redis."""
+    """The parent dies, and the kernel ends its task processes with it; a message is left behind in Redis.
+
+    Twice on the same trial.
+    """
     sweep_id = cluster.dispatch(ONE_TRIAL)
     worker = cluster.add_worker()
     cluster.add_watcher()
     trial = cluster.trial(sweep_id)
-    cluster.wait_for_epoch(trial.trial_id, 3)
-    process = busy_process(worker)
-    killed_at = time.monotonic()
-    worker.stop(signal.SIGKILL)
-    wait_for(lambda: not process.is_running(), "the task process ends with its parent")
-    worker.start()
-    cluster.wait_for_attempt(trial.trial_id, 2, RECOVERY_SECONDS)
-    MEASURED.append(f"worker killed: next attempt after {time.monotonic() - killed_at:.1f} s")
+    for attempt in (1, 2):
+        cluster.wait_for_attempt(trial.trial_id, attempt)
+        cluster.wait_for_epoch(trial.trial_id, 3 * attempt)
+        process = busy_process(worker)
+        killed_at = time.monotonic()
+        worker.stop(signal.SIGKILL)
+        wait_for(lambda process=process: not process.is_running(), "the task process ends with its parent")
+        worker.start()
+        cluster.wait_for_attempt(trial.trial_id, attempt + 1, RECOVERY_SECONDS)
+        MEASURED.append(f"worker killed: next attempt after {time.monotonic() - killed_at:.1f} s")
     cluster.wait_for_end(sweep_id)
     assert_whole(cluster, sweep_id)
-    assert_resumed(cluster, trial.trial_id, 2)
-    assert [end for end, _ in cluster.attempts(trial.trial_id)] == ["lost_worker", "succeeded"]
+    assert_resumed(cluster, trial.trial_id, 3)
+    assert [end for end, _ in cluster.attempts(trial.trial_id)] == ["lost_worker", "lost_worker", "succeeded"]
     assert fingerprint(cluster, trial.trial_id) == undisturbed
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import redis
 
-from tests.chaos.harness import MEASURED, Cluster, Worker, assert_whole
+from tests.chaos.cluster import Cluster, assert_whole
+from tests.chaos.servers import Worker
+from tests.chaos.waiting import MEASURED
 
 N_FAULTS = 12
 SWEEP = """

@@ -11,7 +11,7 @@ from rich.console import Console
 from scheduler.watch import watch_sweep
 from shared.database import create_engine
 from shared.queue import find_messages
-from tests.chaos.harness import ONE_TRIAL, Cluster, assert_whole
+from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole
 
 N_KILLS = 20
 # Forty trials, so that storing and publishing takes a while.

@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from shared import store
-from tests.chaos.harness import MEASURED, ONE_TRIAL, TERMINAL, Cluster, assert_whole, sample, wait_for
+from tests.chaos.cluster import ONE_TRIAL, TERMINAL, Cluster, assert_whole, sample
+from tests.chaos.waiting import MEASURED, wait_for
 
 SHORT_TRIAL = ONE_TRIAL.replace("max_epochs = 12", "max_epochs = 2")
 LONG_TRIAL = ONE_TRIAL.replace("max_epochs = 12", "max_epochs = 60")
 N_SOAK_TRIALS = 200
 MAX_GROWTH_BYTES = 100_000_000
+IDLE_SECONDS = 5.0
 
 
 def architecture_sweep(**training: object) -> str:
@@ -161,19 +163,32 @@ def test_sixteen_processes_share_few_connections_and_start_at_once(cluster):
     many = ONE_TRIAL.replace("[8]", f"[{', '.join(map(str, range(4, 20)))}]")
     sweep_id = cluster.dispatch(many.replace("max_epochs = 12", "max_epochs = 1"), "many")
     counts = []
+    idle_spans: list[float] = []
+    idle_since: float | None = None
 
     def ended() -> bool:
+        nonlocal idle_since
+        trials = cluster.trials(sweep_id)
+        n_queued = sum(trial.status == "queued" for trial in trials)
+        if n_queued and sum(trial.status == "running" for trial in trials) < 16:
+            idle_since = idle_since or time.monotonic()
+            idle_spans.append(time.monotonic() - idle_since)
+        else:
+            idle_since = None
         rows = cluster.select(
             "select client_port from pg_stat_activity where datname = current_database()"
             " and application_name like 'recsweep%' and pid <> pg_backend_pid()"
         )
         ports = {port for (port,) in rows}
         counts.append(max((_n_connections(process, ports) for process in worker.task_processes()), default=0))
-        return all(trial.status in TERMINAL for trial in cluster.trials(sweep_id))
+        return all(trial.status in TERMINAL for trial in trials)
 
     wait_for(ended, "all trials have ended", 240)
     assert_all_succeeded_at_once(cluster, sweep_id)
     assert 1 <= max(counts) <= 2
+    longest = max(idle_spans, default=0.0)
+    MEASURED.append(f"16 processes, 18 trials: one idled for {longest:.1f} s at most while a trial waited")
+    assert longest < IDLE_SECONDS
     published_at = time.time()
     sweep_id = cluster.dispatch(ONE_TRIAL.replace("[8]", "[8, 9]"), "two")
     wait_for(lambda: sum(trial.attempt == 1 for trial in cluster.trials(sweep_id)) == 4, "all start")

@@ -1,13 +1,14 @@
 """The watcher on real Postgres and Redis: what it publishes, and when it judges leases."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 import redis
 from sqlalchemy import text
 
 from scheduler import recover
-from scheduler.recover import GRACE_SECONDS, UNCLAIMED_SECONDS, Watcher
+from scheduler.recover import GRACE_SECONDS, LONGEST_WAIT_SECONDS, UNCLAIMED_SECONDS, Watcher
 from shared import store
 from shared.errors import StoreUnavailable
 from shared.queue import find_messages, publish_trials
@@ -80,6 +81,29 @@ def test_a_message_that_a_dead_worker_holds_is_published_again(watcher, clock, s
     assert find_messages(broker_url).waiting == set()
     look_after(watcher, clock, 6)
     assert find_messages(broker_url).waiting == {1}
+
+
+def test_a_trial_that_is_refused_again_and_again_is_published_ever_more_rarely(
+    watcher, clock, engine, sweep_id, broker_url
+):
+    published_at = []
+    with redis.Redis.from_url(broker_url) as client:
+        while clock.seconds < 600:
+            look_after(watcher, clock, 3)
+            if client.rpop("recsweep"):
+                published_at.append(clock.seconds)
+        waits = [later - earlier for earlier, later in pairwise(published_at)]
+        assert waits == sorted(waits)
+        assert waits[0] < 10
+        assert LONGEST_WAIT_SECONDS <= waits[-1] < LONGEST_WAIT_SECONDS + 10
+        # It is claimed, and lost: from then on it is like any other.
+        claim_label(engine, sweep_id, LABEL)
+        look_after(watcher, clock, 3)
+        expire_leases(engine)
+        watcher.look()
+        assert client.rpop("recsweep")
+        look_after(watcher, clock, 9)
+        assert client.rpop("recsweep")
 
 
 def test_a_lost_trial_is_published_at_once(watcher, clock, engine, sweep_id, broker_url):

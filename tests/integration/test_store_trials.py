@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from shared.architecture import TrialConfig
+from shared.errors import TrialError
 from shared.store import (
     Trial,
     add_trials,
@@ -107,6 +108,20 @@ def test_a_trial_that_is_over_cannot_be_claimed(engine, sweep_id, end):
     trial = only_trial(engine, sweep_id)
     assert trial.status == end
     assert claim_trial(engine, trial.trial_id, "worker-2", 60, "test") is None
+
+
+def test_a_trial_that_this_version_cannot_read_fails_when_it_is_claimed(engine, sweep_id):
+    with engine.begin() as connection:
+        connection.execute(text("update trials set config = config || '{\"from_the_future\": 1}'"))
+    with pytest.raises(TrialError, match="code version v1, cannot read the trial's configuration"):
+        claim_trial(engine, 1, "worker", 30, "v1")
+    with engine.connect() as connection:
+        status, reason, message = connection.execute(
+            text("select status, error_reason, error_message from trials")
+        ).one()
+    assert (status, reason) == ("failed", "error")
+    assert "run workers and scheduler of one version" in message
+    assert attempts(engine) == [(1, "worker", "error", False)]
 
 
 def test_an_expired_lease_can_be_claimed_and_closes_the_lost_attempt(engine, sweep_id):

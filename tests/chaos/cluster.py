@@ -1,39 +1,29 @@
-"""Servers, workers and watcher of one chaos test: real processes that can be killed, paused and restarted."""
+"""The product on servers of its own, and what must hold when a test is over."""
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
-import psutil
 from sqlalchemy import Engine, text
 
 from scheduler.dispatch import dispatch
 from scheduler.spec import read_spec
 from shared import store
-from shared.database import create_engine, upgrade_schema
+from shared.database import create_engine
 from shared.datasets import Dataset
 from shared.datasets.sample import generate_sample
 from shared.errors import StoreUnavailable
 from shared.services import Endpoints
 from shared.services.ports import free_port
-from shared.services.postgres import PostgresServer, can_connect, locate_server, prepare_data
-from shared.services.processes import end_processes, find_processes
-from shared.services.programs import Program, own_programs
-from shared.services.redis import RedisServer, can_ping, write_config
-from shared.services.secret import new_password
-from shared.settings import Settings
+from shared.services.programs import own_programs
+from shared.settings import PROJECT_ROOT, Settings
 from shared.store import Trial
+from tests.chaos.servers import Servers, Worker
+from tests.chaos.waiting import PATIENCE_SECONDS, wait_for
 
-# The machine may be busy with other things: these end a test that hangs, they do not measure.
-PATIENCE_SECONDS = 120.0
 TERMINAL = ("succeeded", "failed", "cancelled")
 
 # Half a second an epoch on an idle core: small batches make many steps.
@@ -48,157 +38,10 @@ dense_layers = [[4, 1]]
 {SLOW_TRAINING}max_epochs = 12
 """
 
-T = TypeVar("T")
-# What the tests found out, shown at the end of the suite.
-MEASURED: list[str] = []
-
-
-def wait_for(look: Callable[[], T | None], what: str, timeout_seconds: float = PATIENCE_SECONDS) -> T:
-    """The first thing that `look` gives that is true; fails the test when there is none in time."""
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_seconds:.0f} s: {what}")
-        time.sleep(0.05)
-
 
 @cache
 def sample() -> Dataset:
     return generate_sample()
-
-
-class Server:
-    """A process that is stopped and started again at the same place."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def _popen(
-        self, command: Sequence[str], cwd: Path, uid: int | None = None, gid: int | None = None
-    ) -> None:
-        with self._log.open("ab") as output:
-            self.process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                user=uid,
-                group=gid,
-                extra_groups=None if uid is None else [],
-            )
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def send(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def stop(self, number: signal.Signals) -> None:
-        """Send the signal and wait for the end."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(timeout=60)
-
-
-class Postgres(Server):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "postgres.log")
-        passwords = {"password": new_password(), "admin_password": new_password()}
-        self.server: PostgresServer = locate_server(folder, None, port=free_port(), **passwords)
-        self.folder = folder
-        prepare_data(self.server, sync=False)
-
-    def start(self) -> None:
-        account = self.server.account
-        (self.server.data / "postmaster.pid").unlink(missing_ok=True)
-        ids = (account.uid, account.gid) if account else (None, None)
-        self._popen([*self.server.command(), "-c", "fsync=off"], self.server.home, *ids)
-        wait_for(lambda: can_connect(self.server.url) is None, "Postgres answers")
-
-    def kill(self) -> None:
-        """All its processes, as when the machine goes."""
-        self.stop(signal.SIGKILL)
-        end_processes(find_processes(self.folder, [self.server.data]), signal.SIGKILL, timeout_seconds=10)
-
-    def stop_fast(self) -> None:
-        self.stop(signal.SIGINT)
-
-
-class Redis(Server):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "redis.log")
-        self.server = RedisServer(folder / "redis", free_port(), new_password())
-        write_config(self.server)
-
-    def start(self) -> None:
-        self._popen(self.server.command(), self.server.home)
-        wait_for(lambda: can_ping(self.server.url) is None, "Redis answers")
-
-
-class Worker(Server):
-    """One Celery worker, started as the supervisor does it."""
-
-    def __init__(self, program: Program, state_dir: Path, hostname: str) -> None:
-        super().__init__(state_dir / "worker.log")
-        self.program, self.state_dir, self.hostname = program, state_dir, hostname
-
-    def start(self) -> None:
-        self._popen(self.program.command, self.state_dir)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def wait_until_ready(self, n_times: int = 1) -> None:
-        wait_for(lambda: self.log.count(" ready.") >= n_times, f"{self.hostname} is ready")
-
-    def task_processes(self) -> list[psutil.Process]:
-        """Its task processes, not the resource tracker of multiprocessing."""
-        assert self.process is not None
-        with contextlib.suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self.process.pid).children()
-            return [child for child in children if _is_task_process(child)]
-        return []
-
-    def end(self) -> None:
-        """Kill it with everything that it started."""
-        if self.process is None:
-            return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
-
-
-def _is_task_process(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return process.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(process.cmdline())
-    return False
-
-
-@dataclass
-class Servers:
-    """One Postgres and one Redis for all tests; a test that stops one need not start it again."""
-
-    postgres: Postgres
-    redis: Redis
-
-    def ensure(self) -> None:
-        for server in (self.postgres, self.redis):
-            if not server.is_running:
-                server.start()
-            else:
-                server.send(signal.SIGCONT)
 
 
 class Cluster:
@@ -252,6 +95,28 @@ class Cluster:
         spec = read_spec(file)
         stored, _ = dispatch(self.engine, self.broker_url, self.artifacts_url, spec, sample(), fresh=False)
         return stored.sweep_id
+
+    def make_sweep(self, sweep: str, name: str = "chaos") -> subprocess.CompletedProcess[str]:
+        """What `make sweep` runs, on these servers, with the text of a sweep file."""
+        file = self.folder / f"{name}.toml"
+        file.write_text(sweep)
+        environment = os.environ | {
+            "DATABASE_URL": self.database_url,
+            "BROKER_URL": self.broker_url,
+            "ARTIFACT_URL": self.artifacts_url,
+            "STATE_DIR": str(self.folder / "scheduler"),
+            "START_SERVICES": "false",
+            "SWEEP": str(file),
+            "DATASET": "sample",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "scheduler", "sweep"],
+            env=environment,
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def trials(self, sweep_id: int) -> list[Trial]:
         return store.sweep_trials(self.engine, sweep_id)
@@ -348,31 +213,3 @@ def fingerprint(cluster: Cluster, trial_id: int) -> dict[str, object]:
         """,
     }
     return {name: cluster.select(statement, id=trial_id) for name, statement in queries.items()}
-
-
-@contextlib.contextmanager
-def paused(process: psutil.Process | Server) -> Iterator[None]:
-    process.send_signal(signal.SIGSTOP) if isinstance(process, psutil.Process) else process.send(
-        signal.SIGSTOP
-    )
-    try:
-        yield
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if isinstance(process, psutil.Process):
-                process.send_signal(signal.SIGCONT)
-            else:
-                process.send(signal.SIGCONT)
-
-
-def make_database(servers: Servers, name: str) -> str:
-    """A new database with the schema; gives its URL."""
-    admin = create_engine(servers.postgres.server.url.rpartition("/")[0] + "/postgres")
-    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"create database {name}"))
-    admin.dispose()
-    url = servers.postgres.server.url.rpartition("/")[0] + f"/{name}"
-    engine = create_engine(url)
-    upgrade_schema(engine)
-    engine.dispose()
-    return url
