@@ -1,6 +1,6 @@
 """The one Celery task: claim, run, save. The only place of the worker that meets Celery.
 
-TensorFlow is imported by a trial that trains a network, so that the parent process and an idle worker stay small.
+A trial that trains a network imports TensorFlow: the parent process and an idle worker stay small.
 """
 
 import errno
