@@ -157,7 +157,7 @@ def main() -> None:
     with prepared_dataset() as prepared, installed_copy() as copy:
         short = copy.parent / "short.toml"
         merges = '["average"]' if quick else '["concatenate", "multiply", "average", "dot"]'
-        short.write_text(SHORT_SWEEP.format(merges=merges, n_epochs=1 if quick else 3))
+        short.write_text(SHORT_SWEEP.format(merges=merges, n_epochs=1 if quick else 5))
         sweep = str(short) if quick else "reference"
         swept = whole_sweep(copy, sweep)
         n_epochs = {one.label: one.n_epochs for one in swept.attempts if not one.is_baseline}
