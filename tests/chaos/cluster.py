@@ -26,8 +26,8 @@ from tests.chaos.waiting import PATIENCE_SECONDS, wait_for
 
 TERMINAL = ("succeeded", "failed", "cancelled")
 
-# Half a second an epoch on an idle core: small batches make many steps.
-SLOW_TRAINING = "batch_size = 4\npatience = 1000\n"
+# A fifth of a second an epoch on an idle core: small batches make many steps.
+SLOW_TRAINING = "batch_size = 1\npatience = 1000\n"
 ONE_TRIAL = f"""
 [grid]
 merge = ["concatenate"]

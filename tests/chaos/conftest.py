@@ -52,12 +52,17 @@ def servers(chaos_folder: Path) -> Iterator[Servers]:
     remove_outside(chaos_folder)
 
 
-@pytest.fixture
-def cluster(servers: Servers, chaos_folder: Path) -> Iterator[Cluster]:
+def _empty(servers: Servers) -> None:
+    """Both run, and Redis holds no message of another test: trials are numbered from 1 in each."""
     servers.ensure()
     with redis.Redis.from_url(servers.redis.server.url) as client:
         client.config_set("maxmemory", 0)
         client.flushall()
+
+
+@pytest.fixture
+def cluster(servers: Servers, chaos_folder: Path) -> Iterator[Cluster]:
+    _empty(servers)
     number = next(_numbers)
     folder = chaos_folder / f"test-{number}"
     folder.mkdir()
@@ -72,7 +77,7 @@ def undisturbed(servers: Servers, chaos_folder: Path) -> dict[str, object]:
     """The result of the trial of `ONE_TRIAL` when nothing happens to it."""
     folder = chaos_folder / "undisturbed"
     folder.mkdir()
-    servers.ensure()
+    _empty(servers)
     cluster = Cluster(servers, make_database(servers, "undisturbed"), folder)
     try:
         sweep_id = cluster.dispatch(ONE_TRIAL)

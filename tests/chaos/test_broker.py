@@ -24,9 +24,9 @@ embedding_size = [8]
 dense_layers = [[4, 1]]
 
 [training]
-batch_size = 8
+batch_size = 1
 patience = 1000
-max_epochs = 10
+max_epochs = 20
 """
 
 
@@ -51,6 +51,8 @@ def test_trial_longer_than_the_visibility_timeout_is_trained_once(cluster):
     first = cluster.add_worker(2)
     trial = cluster.trial(sweep_id)
     wait_for(lambda: sum(one.status == "succeeded" for one in cluster.trials(sweep_id)) == 2, "baselines")
+    # Kombu looks for messages whose time is over when a worker starts, and then every 100 seconds.
+    cluster.wait_for_epoch(trial.trial_id, 20)
     second = cluster.add_worker(**limits)
     # Either worker may get it.
     wait_for(lambda: f"{trial.label}: nothing to do" in first.log + second.log, "the second delivery returns")

@@ -20,9 +20,9 @@ embedding_size = [6, 8]
 dense_layers = [[4, 1]]
 
 [training]
-batch_size = 8
+batch_size = 1
 patience = 1000
-max_epochs = 10
+max_epochs = 20
 """
 
 
