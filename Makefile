@@ -135,7 +135,7 @@ test: $(SETUP_DEV) lint ## the whole suite; it starts the services it needs
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-chaos
-test-chaos: $(SETUP_DEV) ## kill, stop and starve every part of a sweep (about 20 minutes)
+test-chaos: $(SETUP_DEV) ## kill, stop and starve every part of a sweep (about 25 minutes)
 	@.venv/bin/python -m pytest -v tests/chaos $(PYTEST_ARGS)
 
 .PHONY: test-compose
