@@ -92,6 +92,8 @@ def dispatch(
 
 def publish(engine: Engine, broker_url: str, trials: Sequence[Trial]) -> list[Trial]:
     """Send a message for each trial and note when; returns them in the order sent."""
+    if not trials:
+        return []
     ordered = by_cost(trials)
     publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in ordered])
     store.mark_published(engine, [trial.trial_id for trial in ordered])

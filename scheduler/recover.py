@@ -121,8 +121,6 @@ class Watcher:
         }
 
     def _publish(self, trials: list[Trial]) -> None:
-        if not trials:
-            return
         for trial in publish(self._engine, self._broker_url, trials):
             self._n_published[trial.trial_id] += 1
             logger.info(

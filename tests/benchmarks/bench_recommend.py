@@ -19,8 +19,6 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import argparse
 import importlib
 import importlib.util
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,8 +30,9 @@ from shared.architecture import Architecture
 from shared.datasets import Dataset, load_dataset, split_ratings
 from shared.protocol import Protocol
 from shared.settings import load_settings
-from tests.benchmarks.report import describe, judge, print_note, print_table, seconds
+from tests.benchmarks.report import describe, judge, megabytes, print_note, print_table, seconds
 from worker.baselines import fit_baseline
+from worker.memory import peak_memory_bytes
 from worker.metrics import validation_metrics
 from worker.recommend import predict_top_rated, recommend_all
 from worker.scoring import Scorer, weights_scorer
@@ -206,19 +205,14 @@ def print_large(n_users: int, n_items: int) -> None:
     split = split_ratings(dataset.n_ratings, PROTOCOL)
     architecture = Architecture("multiply", EMBEDDING_SIZE, (64, 32, 1))
     scorer = weights_scorer(architecture, random_weights(architecture, n_users, n_items), n_items)
-    before = peak_memory_mb()
+    before = peak_memory_bytes()
     spent = first_time(lambda: recommend_all(scorer, dataset, split, PROTOCOL, n_threads=2))
     print_note(
         f"{n_users:,} users x {n_items:,} items, {dataset.n_ratings:,} ratings, {describe(architecture)}, "
-        f"2 threads, the whole of it: {seconds(spent)} s; peak memory {peak_memory_mb():,.0f} MB, "
-        f"{before:,.0f} MB of it before ranking (all scores at once: {n_users * n_items * 4 / 1e6:,.0f} MB)."
+        f"2 threads, the whole of it: {seconds(spent)} s; peak memory {megabytes(peak_memory_bytes())} MB, "
+        f"{megabytes(before)} MB of it before ranking "
+        f"(all scores at once: {megabytes(n_users * n_items * 4)} MB)."
     )
-
-
-def peak_memory_mb() -> float:
-    # Linux counts ru_maxrss in KiB, macOS in bytes.
-    unit = 1024 if sys.platform == "linux" else 1
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def main() -> None:

@@ -109,10 +109,7 @@ def installed_copy() -> Iterator[Path]:
 
 def run_sweep(copy: Path, sweep: str, n_workers: int) -> SampledSweep:
     """`make sweep FRESH=1` from nothing: services are started, and removed with all results in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="recsweep-bench-"))
-    # Postgres may run as another account, which has to get in.
-    folder.chmod(0o755)
-    settings = Settings.model_validate({"state_dir": folder / "state"})
+    settings = Settings.model_validate({"state_dir": copy.parent / "state"})
     environment = {name: value for name, value in os.environ.items() if name not in _OWN_VARIABLES}
     environment |= {"STATE_DIR": str(settings.state_dir), "SWEEP": sweep, "DATASET": "ml-1m", "FRESH": "1"}
     environment["WORKERS"] = str(n_workers)
@@ -124,7 +121,7 @@ def run_sweep(copy: Path, sweep: str, n_workers: int) -> SampledSweep:
         return SampledSweep(wall_seconds, tuple(_read_attempts(settings)), samples)
     finally:
         clean_services(settings)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(settings.state_dir, ignore_errors=True)
 
 
 def _make(target: str, folder: Path, environment: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,12 @@ dense_layers = [[4, 1]]
 [training]
 {SLOW_TRAINING}max_epochs = 12
 """
+
+
+def short_trials(embedding_sizes: Iterable[int]) -> str:
+    """A sweep of one epoch for each."""
+    sizes = ", ".join(map(str, embedding_sizes))
+    return ONE_TRIAL.replace("[8]", f"[{sizes}]").replace("max_epochs = 12", "max_epochs = 1")
 
 
 @cache
@@ -195,6 +202,13 @@ def assert_whole(cluster: Cluster, sweep_id: int) -> None:
         assert (n_surplus, n_open) == (0, 0), (label, "attempts")
         wanted = (dataset.n_users * 20, dataset.n_users, 1) if status == "succeeded" else (0, 0, 0)
         assert (n_rows, n_users, n_metrics) == wanted, (label, status)
+
+
+def assert_all_succeeded_at_once(cluster: Cluster, sweep_id: int) -> None:
+    """Every trial ends with its whole result, from its first attempt."""
+    trials = cluster.wait_for_end(sweep_id)
+    assert_whole(cluster, sweep_id)
+    assert {(trial.status, trial.attempt) for trial in trials} == {("succeeded", 1)}
 
 
 def fingerprint(cluster: Cluster, trial_id: int) -> dict[str, object]:

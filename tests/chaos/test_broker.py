@@ -9,7 +9,7 @@ import redis
 from scheduler.watch import Stall
 from shared.errors import ServiceError
 from shared.queue import find_messages
-from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole
+from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_all_succeeded_at_once
 from tests.chaos.servers import paused
 from tests.chaos.waiting import MEASURED, wait_for
 
@@ -28,13 +28,6 @@ batch_size = 1
 patience = 1000
 max_epochs = 20
 """
-
-
-def assert_all_succeeded_at_once(cluster: Cluster, sweep_id: int) -> None:
-    trials = cluster.wait_for_end(sweep_id)
-    assert_whole(cluster, sweep_id)
-    assert {trial.status for trial in trials} == {"succeeded"}
-    assert {trial.attempt for trial in trials} == {1}
 
 
 def wait_until_one_runs(cluster: Cluster, sweep_id: int) -> None:

@@ -11,12 +11,12 @@ from rich.console import Console
 from scheduler.watch import watch_sweep
 from shared.database import create_engine
 from shared.queue import find_messages
-from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole
+from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, short_trials
 
 N_KILLS = 20
 # Forty trials, so that storing and publishing takes a while.
 FORTY_TRIALS = ONE_TRIAL.replace("[8]", f"[{', '.join(map(str, range(1, 41)))}]")
-SIX_TRIALS = ONE_TRIAL.replace("[8]", "[4, 6, 8, 10]").replace("max_epochs = 12", "max_epochs = 1")
+SIX_TRIALS = short_trials((4, 6, 8, 10))
 
 
 def dispatch_in_a_process(cluster: Cluster, sweep: str, name: str) -> int:

@@ -12,7 +12,15 @@ import psutil
 import pytest
 
 from shared import store
-from tests.chaos.cluster import ONE_TRIAL, TERMINAL, Cluster, assert_whole, sample
+from tests.chaos.cluster import (
+    ONE_TRIAL,
+    TERMINAL,
+    Cluster,
+    assert_all_succeeded_at_once,
+    assert_whole,
+    sample,
+    short_trials,
+)
 from tests.chaos.waiting import MEASURED, wait_for
 
 SHORT_TRIAL = ONE_TRIAL.replace("max_epochs = 12", "max_epochs = 2")
@@ -37,13 +45,6 @@ def assert_failed(cluster: Cluster, sweep_id: int, reason: str, words: str, n_at
     assert (trial.status, trial.error_reason, trial.attempt) == ("failed", reason, n_attempts), trial
     assert words in (trial.error_message or "")
     assert {one.status for one in trials if one.config.baseline} == {"succeeded"}
-
-
-def assert_all_succeeded_at_once(cluster: Cluster, sweep_id: int) -> None:
-    """Every trial has its whole result, from its first attempt."""
-    assert_whole(cluster, sweep_id)
-    states = {(trial.status, trial.attempt) for trial in cluster.trials(sweep_id)}
-    assert states == {("succeeded", 1)}
 
 
 @pytest.fixture
@@ -189,12 +190,6 @@ def test_sixteen_processes_share_few_connections_and_start_at_once(cluster):
     longest = longest_idle_span(cluster, cluster.dispatch(short_trials(range(20, 44)), "more"), 16)
     MEASURED.append(f"16 processes, 26 trials: one idled for {longest:.1f} s at most while a trial waited")
     assert longest < IDLE_SECONDS
-
-
-def short_trials(embedding_sizes: range) -> str:
-    """A sweep of one epoch for each."""
-    sizes = ", ".join(map(str, embedding_sizes))
-    return ONE_TRIAL.replace("[8]", f"[{sizes}]").replace("max_epochs = 12", "max_epochs = 1")
 
 
 def longest_idle_span(cluster: Cluster, sweep_id: int, n_processes: int) -> float:
