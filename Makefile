@@ -12,18 +12,16 @@ export RECSWEEP_USER
 endif
 
 RECSWEEP := .venv/bin/python -m scheduler
-VERIFY := TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m worker.verify
 INSTALLED := .venv/.runtime-installed
 SETUP := $(INSTALLED)
 SETUP_DEV := .venv/.development-installed
 
 # From `make up` to `make down` the same commands run in the containers, and need no .venv.
-STACK := $(or $(PYTHON),python3) -m shared.stack
+STACK := $(or $(PYTHON),python3) -m scheduler.stack
 ifeq ($(STATE_DIR)$(DATABASE_URL),)
 ifneq ($(wildcard .env),)
 ifeq ($(shell $(STACK) is-up 2>/dev/null),up)
 RECSWEEP := $(STACK)
-VERIFY := $(STACK) verify
 SETUP :=
 endif
 endif
@@ -34,10 +32,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 $(INSTALLED): requirements.lock
-	@shared/services/venv.sh $< $@
+	@scheduler/machine/venv.sh $< $@
 
 $(SETUP_DEV): requirements-dev.lock
-	@shared/services/venv.sh $< $@ && touch $(INSTALLED)
+	@scheduler/machine/venv.sh $< $@ && touch $(INSTALLED)
 
 .PHONY: setup
 setup: $(INSTALLED) ## build .venv (every other target does so when needed)
@@ -76,7 +74,7 @@ query: $(SETUP) ## answer one: make query Q=overlap_between_trials [ARGS="k=10"]
 
 .PHONY: verify
 verify: $(SETUP) ## recompute the metrics from the saved models, check every stored list [SWEEP=name]
-	@$(VERIFY)
+	@$(RECSWEEP) verify
 
 .PHONY: promote
 promote: $(SETUP) ## serve a trial in best_recommendations: make promote TRIAL=label [NOTE="why"]

@@ -2,10 +2,11 @@
 
 import click
 
-from scheduler.query_commands import analyst, promote, prune, queries, query, rollback
-from scheduler.result_commands import leaderboard, recommend
-from scheduler.service_commands import clean, down, flower, logs, psql, status, watch
-from scheduler.sweep_commands import cancel, sweep
+from scheduler.commands.queries import analyst, promote, prune, queries, query, rollback
+from scheduler.commands.results import leaderboard, recommend
+from scheduler.commands.services import clean, down, flower, logs, psql, status, watch
+from scheduler.commands.sweeps import cancel, sweep
+from scheduler.commands.verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,7 +16,7 @@ def main() -> None:
 
 for command in (
     *(sweep, status, cancel, leaderboard, recommend),
-    *(queries, query, promote, rollback, prune, analyst),
+    *(queries, query, verify, promote, rollback, prune, analyst),
     *(psql, flower, logs, watch, down, clean),
 ):
     main.add_command(command)

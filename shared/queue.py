@@ -29,7 +29,7 @@ BROKER_TIMEOUT_SECONDS = 10.0
 # A stopped Redis still accepts connections: without a limit its answer would be awaited for ever.
 _IMPATIENT = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
 
-app = Celery("recsweep", include=["worker.tasks"])
+app = Celery("recsweep", include=["worker.task"])
 
 
 def queue_policy(settings: Settings | None = None) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def queue_policy(settings: Settings | None = None) -> dict[str, Any]:
         "task_soft_time_limit": soft,
         "task_time_limit": hard,
         # TensorFlow must not be forked: every task process is a fresh interpreter.
-        "worker_pool": "worker.pool:TaskPool",
+        "worker_pool": "worker.process.pool:TaskPool",
         "worker_pool_start_method": "spawn",
         "worker_proc_alive_timeout": 60.0,
         # TensorFlow gives the memory of compiled functions back only with its process.

@@ -12,8 +12,8 @@ import pytest
 import redis
 import sqlalchemy
 
-from shared.services.postgres import ADMIN, PostgresServer, running_postgres
-from shared.services.redis import RedisServer, running_redis
+from scheduler.machine.postgres import ADMIN, PostgresServer, running_postgres
+from scheduler.machine.redis import RedisServer, running_redis
 from shared.settings import Settings
 from tests.embedded import settings_maker
 
@@ -45,7 +45,8 @@ def redis_server(services_folder: Path) -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def template_database(postgres_server: PostgresServer) -> str:
     """Name of a database with the current schema; clone it, do not connect to it."""
-    from shared.database import create_engine, upgrade_schema  # noqa: PLC0415  (unit tests do not need it)
+    from shared.store.database import create_engine  # noqa: PLC0415  (unit tests do not need it)
+    from shared.store.schema import upgrade_schema  # noqa: PLC0415
 
     _execute(postgres_server, f"create database {_TEMPLATE}")
     engine = create_engine(_url_of(postgres_server, _TEMPLATE))
@@ -74,7 +75,7 @@ def empty_database_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sqlalchemy.Engine]:
-    from shared.database import create_engine  # noqa: PLC0415  (unit tests do not need it)
+    from shared.store.database import create_engine  # noqa: PLC0415  (unit tests do not need it)
 
     engine = create_engine(database_url)
     yield engine

@@ -12,13 +12,13 @@ import psycopg2
 import pytest
 import redis
 
-from shared.services import (
+from scheduler.machine import (
     Endpoints,
     clean_services,
     services_status,
 )
-from shared.services.places import outside_home
-from shared.services.processes import MARKER
+from scheduler.machine.places import outside_home
+from scheduler.machine.processes import MARKER
 from shared.settings import Settings
 
 SERVICE_NAMES = ("postgres", "redis", "watcher", "flower", "worker", "supervisor")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from sqlalchemy import Engine, text
 
-from shared.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.datasets.dataset import Dataset
-from shared.protocol import Protocol
+from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.protocol import Protocol
 from shared.store import (
     Claim,
     EpochRecord,

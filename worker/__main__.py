@@ -1,4 +1,4 @@
-"""Start one worker that keeps to the cores it may use: `python -m worker`, in a container or on any host.
+"""Start one worker that keeps to the cores it may use: `python -m worker`, on one machine or on many.
 
 It needs DATABASE_URL, BROKER_URL and ARTIFACT_URL.
 """
@@ -6,23 +6,32 @@ It needs DATABASE_URL, BROKER_URL and ARTIFACT_URL.
 import os
 import sys
 
-from shared.command_line import one_line_errors
+import click
+
+from shared.console import one_line_errors
+from shared.cores import count_cores
 from shared.errors import ServiceError
-from shared.services import count_cores
-from shared.services.programs import worker_command, worker_variables
 from shared.settings import load_settings
+from worker.process.environment import worker_variables
 
 
+@click.command()
+@click.option("--processes", type=click.IntRange(min=1), default=None, help="Task processes; one a core.")
+@click.option("--name", default="worker", help="Its name in Flower is NAME@HOST.")
 @one_line_errors
-def main() -> None:
+def main(processes: int | None, name: str) -> None:
     """Replace this process by the worker, so that signals reach it."""
     settings = load_settings()
-    for name in ("database_url", "broker_url", "artifact_url"):
-        if getattr(settings, name) is None:
-            raise ServiceError(f"a worker needs {name.upper()} in its environment")
-    command = [sys.executable, "-m", *worker_command(count_cores(), log_level=settings.log_level)]
+    for variable in ("database_url", "broker_url", "artifact_url"):
+        if getattr(settings, variable) is None:
+            raise ServiceError(f"a worker needs {variable.upper()} in its environment")
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "shared.queue", "worker"),
+        *("--concurrency", str(processes or count_cores()), "--hostname", f"{name}@%h"),
+        *("--loglevel", settings.log_level),
+    ]
     os.execve(command[0], command, os.environ | worker_variables())  # noqa: S606  It becomes the worker.
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m worker")

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from shared.architecture import Baseline
 from shared.artifacts import read_artifact, write_artifact
 from shared.datasets import Dataset, Split, n_item_rows, split_ratings
+from shared.domain.architecture import Baseline
 from shared.errors import TrialError
 from shared.store import Claim, EpochRecord, TrialResult
-from worker.baselines import fit_baseline
-from worker.memory import peak_memory_bytes, reset_peak_memory
-from worker.metrics import validation_metrics
-from worker.recommend import predict_top_rated, recommend_all
-from worker.scoring import Scorer, weights_scorer
+from worker.families.baselines import fit_baseline
+from worker.metrics.validation import validation_metrics
+from worker.process.memory import peak_memory_bytes, reset_peak_memory
+from worker.ranking.scorers import Scorer
+from worker.ranking.top_k import predict_top_rated, recommend_all
 from worker.trial_log import TrialLog
 
 if TYPE_CHECKING:
-    from worker.training import TrainedModel
+    from worker.families.tower.training import TrainedModel
 
 
 class ArtifactCheckpoint:
@@ -121,7 +121,8 @@ def _train(  # noqa: PLR0917  Its arguments are those of the trial, passed on on
 ) -> _Fitted:
     # TensorFlow, which a baseline does not need.
     from worker.engine.batches import Ratings  # noqa: PLC0415
-    from worker.training import TrainingData, train  # noqa: PLC0415
+    from worker.families.tower.scorer import weights_scorer  # noqa: PLC0415
+    from worker.families.tower.training import TrainingData, train  # noqa: PLC0415
 
     architecture, training = claim.config.architecture, claim.config.training
     if architecture is None or training is None:

@@ -1,4 +1,7 @@
-"""`make verify`: does what is stored follow from the saved models and the data, and keep the contract?"""
+"""Does what is stored follow from the saved models and the data, and keep the contract?
+
+`make verify` runs it as `python -m worker.verify SWEEP_ID`, with the URLs of a worker in the environment.
+"""
 
 import sys
 import tempfile
@@ -12,19 +15,21 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from shared import store
-from shared.architecture import TrialConfig
 from shared.artifacts import cached_artifact, read_artifact
-from shared.command_line import console, one_line_errors, open_store, require_sweep
+from shared.console import console, one_line_errors
 from shared.datasets import Dataset, Split, read_dataset, split_ratings
+from shared.domain.architecture import TrialConfig
 from shared.errors import DatasetError
 from shared.settings import load_settings
 from shared.store import LeaderboardRow, RankedItems, Sweep
-from worker.baselines import fit_baseline
-from worker.metrics import rmse, validation_metrics
-from worker.model import load_model
-from worker.recommend import recommend_all
-from worker.scoring import Scorer, weights_scorer
-from worker.weights import Weights
+from worker.families.baselines import fit_baseline
+from worker.families.tower.model import load_model
+from worker.families.tower.scorer import weights_scorer
+from worker.families.tower.weights import Weights
+from worker.metrics.validation import rmse, validation_metrics
+from worker.process.database import database_engine
+from worker.ranking.scorers import Scorer
+from worker.ranking.top_k import recommend_all
 
 # The engine sums the loss in float32, Keras in another order.
 _RMSE_TOLERANCE = 1e-4
@@ -33,12 +38,12 @@ _PREDICTION_ROWS = 65_536
 
 
 @click.command()
-@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
+@click.argument("sweep_id", type=int)
 @one_line_errors
-def main(sweep_name: str | None) -> None:
-    """Recompute the metrics and lists of the latest sweep, check the contract, say what differs."""
-    engine, _ = open_store()
-    sweep = require_sweep(engine, sweep_name)
+def main(sweep_id: int) -> None:
+    """Recompute the metrics and lists of a sweep, check the contract, say what differs."""
+    engine = database_engine()
+    sweep = store.get_sweep(engine, sweep_id)
     dataset = _read_prepared(sweep)
     split = split_ratings(dataset.n_ratings, sweep.protocol)
     configs = {trial.trial_id: trial.config for trial in store.sweep_trials(engine, sweep.sweep_id)}

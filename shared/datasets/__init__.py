@@ -1,9 +1,9 @@
 """Data sets: where they come from, how they are read, prepared and split."""
 
 from shared.datasets.dataset import Dataset, read_dataset
-from shared.datasets.download import DownloadError, download_progress
 from shared.datasets.ids import canonical_id, is_integer_id, sort_ids
-from shared.datasets.registry import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
+from shared.datasets.sources.download import DownloadError, download_progress
+from shared.datasets.sources.known_sets import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
 from shared.datasets.splits import Split, n_item_rows, split_ratings
 
 __all__ = [

@@ -4,14 +4,7 @@ Each function is one transaction. All raise StoreError, and StoreUnavailable, a 
 may succeed later.
 """
 
-from shared.errors import FailureReason
-from shared.store.access import grant_analyst
-from shared.store.claims import claim_trial, extend_lease
-from shared.store.datasets import find_dataset, save_dataset
-from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
-from shared.store.promotions import list_promotions, promote_trial, rollback_promotion
-from shared.store.queries import list_queries, run_query
-from shared.store.records import (
+from shared.domain.records import (
     TRIAL_STATUSES,
     Claim,
     Difference,
@@ -29,6 +22,14 @@ from shared.store.records import (
     TrialResult,
     TrialStatus,
 )
+from shared.errors import FailureReason
+from shared.store.access import grant_analyst
+from shared.store.checks import list_checks, verify_recommendations
+from shared.store.claims import claim_trial, extend_lease
+from shared.store.datasets import find_dataset, save_dataset
+from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
+from shared.store.promotions import list_promotions, promote_trial, rollback_promotion
+from shared.store.queries import list_queries, run_query
 from shared.store.reports import (
     leaderboard,
     rating_predictions_of,
@@ -42,6 +43,7 @@ from shared.store.sweeps import (
     create_sweep,
     ensure_sweep,
     find_sweep,
+    get_sweep,
     latest_sweep,
     list_sweeps,
     prune_sweeps,
@@ -56,7 +58,6 @@ from shared.store.trials import (
     requeue_trials,
     sweep_trials,
 )
-from shared.store.verify import list_checks, verify_recommendations
 
 __all__ = [
     "TRIAL_STATUSES",
@@ -88,6 +89,7 @@ __all__ = [
     "find_dataset",
     "find_sweep",
     "finish_trial",
+    "get_sweep",
     "grant_analyst",
     "latest_sweep",
     "leaderboard",

@@ -10,7 +10,7 @@ import psycopg2.extensions
 from psycopg2 import sql
 from sqlalchemy import Engine, text
 
-from shared.database import transaction
+from shared.store.database import transaction
 
 ANALYST = "recsweep_analyst"
 

@@ -8,13 +8,13 @@ the database alone.
 from pydantic import ValidationError
 from sqlalchemy import Engine, text
 
-from shared.architecture import parse_trial_config
-from shared.database import transaction
+from shared.domain.architecture import parse_trial_config
+from shared.domain.protocol import parse_protocol
+from shared.domain.records import Claim, LeaseState
 from shared.errors import TrialError
-from shared.protocol import parse_protocol
 from shared.store.attempts import end_attempt, end_stalled_sessions
+from shared.store.database import transaction
 from shared.store.ends import fail_trial
-from shared.store.records import Claim, LeaseState
 
 
 def claim_trial(

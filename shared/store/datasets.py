@@ -4,8 +4,8 @@ import numpy as np
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.dialects import postgresql
 
-from shared.database import transaction
 from shared.datasets.dataset import Dataset
+from shared.store.database import transaction
 from shared.tables import datasets, items
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared.database import transaction
+from shared.domain.records import Trial, TrialStatus
 from shared.errors import FailureReason
 from shared.store.attempts import end_attempt, end_stalled_sessions
-from shared.store.records import Trial, TrialStatus
+from shared.store.database import transaction
 from shared.store.trials import OF_TRIALS, to_trial
 
 _LOCK_OWNED = text("""

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared.database import transaction
+from shared.domain.records import Promotion
 from shared.errors import StoreError
-from shared.store.records import Promotion
+from shared.store.database import transaction
 
 _FIND_TRIAL = text("""
     select trials.trial_id, trials.label, trials.sweep_id, trials.status, sweeps.dataset_id

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from shared.database import SQL_FOLDER, transaction
+from shared.domain.records import Query
 from shared.errors import SpecError
-from shared.store.records import Query
+from shared.store.database import SQL_FOLDER, transaction
 
 _FOLDER = SQL_FOLDER / "queries"
 _PARAMETERS = "-- parameters:"

@@ -6,15 +6,15 @@ from typing import Any, TypeVar
 import numpy as np
 from sqlalchemy import Engine, Row, text
 
-from shared.database import transaction
 from shared.datasets.dataset import Dataset
-from shared.store.records import (
+from shared.domain.records import (
     LeaderboardRow,
     RankedItems,
     RatingPrediction,
     Recommendation,
     SweepProgress,
 )
+from shared.store.database import transaction
 
 Record = TypeVar("Record")
 

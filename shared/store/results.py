@@ -6,12 +6,12 @@ import numpy as np
 from psycopg2 import errors
 from sqlalchemy import Connection, Engine, text
 
-from shared.database import transaction
 from shared.datasets.dataset import Dataset
+from shared.domain.records import Claim, EpochRecord, RankedItems, TrialResult
 from shared.errors import StoreError
 from shared.store.attempts import FINISH_PREFIX, end_attempt
 from shared.store.copying import Ids, Numbers, copy_rows
-from shared.store.records import Claim, EpochRecord, RankedItems, TrialResult
+from shared.store.database import transaction
 
 _RECORD_EPOCH = text("""
     with owned as (

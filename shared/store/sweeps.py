@@ -6,11 +6,11 @@ import psycopg2.extensions
 from psycopg2 import sql
 from sqlalchemy import Connection, Engine, Row, Select, insert, select, text
 
-from shared.architecture import canonical_hash
-from shared.database import transaction
+from shared.domain.architecture import canonical_hash
+from shared.domain.protocol import Protocol, parse_protocol
+from shared.domain.records import Sweep
 from shared.errors import StoreError
-from shared.protocol import Protocol, parse_protocol
-from shared.store.records import Sweep
+from shared.store.database import transaction
 from shared.tables import datasets, sweeps
 
 PARTITIONED_TABLES = ("recommendations", "rating_predictions")
@@ -55,6 +55,15 @@ def find_sweep(engine: Engine, name: str, dataset_id: int, protocol_hash: str) -
     with transaction(engine) as connection:
         row = connection.execute(_newest(name, dataset_id, protocol_hash)).first()
     return None if row is None else _sweep(row)
+
+
+def get_sweep(engine: Engine, sweep_id: int) -> Sweep:
+    """The sweep of this id; raises StoreError when there is none."""
+    with transaction(engine) as connection:
+        row = connection.execute(_sweeps().where(sweeps.c.sweep_id == sweep_id)).first()
+    if row is None:
+        raise StoreError(f"there is no sweep {sweep_id} in the database: see `make status`")
+    return _sweep(row)
 
 
 def latest_sweep(engine: Engine, name: str | None = None) -> Sweep | None:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
-from shared.database import transaction
-from shared.store.records import TRIAL_STATUSES
+from shared.domain.records import TRIAL_STATUSES
+from shared.store.database import transaction
 
 _STATUSES = text("""
     select status, count(*) as n_trials, max(finished_at) as last_at

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Engine, Row, text
 from sqlalchemy.dialects import postgresql
 
-from shared.architecture import TrialConfig, parse_trial_config
-from shared.database import transaction
-from shared.store.records import Trial
+from shared.domain.architecture import TrialConfig, parse_trial_config
+from shared.domain.records import Trial
+from shared.store.database import transaction
 from shared.tables import trials
 
 _SELECT = """

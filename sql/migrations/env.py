@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `shared.database.upgrade_schema` opened."""
+"""Alembic's entry: runs the migrations on the connection that `shared.store.schema.upgrade_schema` opened."""
 
 from alembic import context
 

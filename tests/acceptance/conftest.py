@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.stack.env_file import read_env_file
+from scheduler.stack.env_file import read_env_file
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from shared.services import count_cores
+from shared.cores import count_cores
 from shared.settings import PROJECT_ROOT
 from shared.version import code_version
 from tests.benchmarks.peers import PEERS_DIR, Peers, installed_peers

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from shared.architecture import Architecture, TrainingConfig
+from shared.domain.architecture import Architecture, TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
 
-from shared.architecture import Architecture, TrainingConfig
+from shared.domain.architecture import Architecture, TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import describe, parse_options, print_heading, print_note, print_table, seconds

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from shared.architecture import Architecture, TrainingConfig
+from shared.domain.architecture import Architecture, TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.peers import Peers, installed_peers
 from tests.benchmarks.prepared import prepared_dataset

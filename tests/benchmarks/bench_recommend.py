@@ -26,17 +26,18 @@ from functools import partial
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from shared.architecture import Architecture
 from shared.datasets import Dataset, load_dataset, split_ratings
-from shared.protocol import Protocol
+from shared.domain.architecture import Architecture
+from shared.domain.protocol import Protocol
 from shared.settings import load_settings
 from tests.benchmarks.report import describe, judge, megabytes, print_note, print_table, seconds
-from worker.baselines import fit_baseline
-from worker.memory import peak_memory_bytes
-from worker.metrics import validation_metrics
-from worker.recommend import predict_top_rated, recommend_all
-from worker.scoring import Scorer, weights_scorer
-from worker.weights import Weights
+from worker.families.baselines import fit_baseline
+from worker.families.tower.scorer import weights_scorer
+from worker.families.tower.weights import Weights
+from worker.metrics.validation import validation_metrics
+from worker.process.memory import peak_memory_bytes
+from worker.ranking.scorers import Scorer
+from worker.ranking.top_k import predict_top_rated, recommend_all
 
 EMBEDDING_SIZE = 50
 HEADS = [
@@ -153,7 +154,7 @@ def print_dot_with_activation(dataset: Dataset, n_users: int) -> None:
 
 def print_keras(dataset: Dataset, n_users: int) -> None:
     """Keras' predict over all pairs of some users."""
-    keras_model = importlib.import_module("worker.model")
+    keras_model = importlib.import_module("worker.families.tower.model")
     architecture = Architecture("concatenate", EMBEDDING_SIZE, (64, 32, 1), "relu")
     model = keras_model.build_model(architecture, dataset.n_users, dataset.n_items, random_seed=0).serving
     user = np.repeat(np.arange(n_users), dataset.n_items)[:, None]

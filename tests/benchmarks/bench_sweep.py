@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from scheduler.expand import expand, expected_cost
-from scheduler.spec import find_sweep_file, read_spec
-from shared.architecture import TrainingConfig, TrialConfig
+from scheduler.sweep.expand import expand, expected_cost
+from scheduler.sweep.spec import find_sweep_file, read_spec
+from shared.domain.architecture import TrainingConfig, TrialConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset, set_data_dir
 from tests.benchmarks.report import (

@@ -15,15 +15,15 @@ from statistics import median
 import numpy as np
 from sqlalchemy import Engine, text
 
+from scheduler.machine import clean_services, ensure_services, psql_command
 from shared import store
-from shared.architecture import Architecture, TrainingConfig, TrialConfig
-from shared.database import create_engine, transaction
 from shared.datasets import Dataset
-from shared.protocol import Protocol
-from shared.services import clean_services, ensure_services, psql_command
+from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.protocol import Protocol
 from shared.settings import Settings
 from shared.store import Claim, EpochRecord, RankedItems, TrialResult
 from shared.store.copying import Ids, copy_rows
+from shared.store.database import create_engine, transaction
 from tests.benchmarks.prepared import open_dataset, prepared_dataset
 from tests.benchmarks.report import judge, parse_options, print_heading, print_note, print_table
 

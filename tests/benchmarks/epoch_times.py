@@ -6,12 +6,12 @@ import time
 from statistics import median
 from typing import Any
 
-from shared.architecture import Architecture, TrainingConfig
-from shared.store.records import EpochRecord
+from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.records import EpochRecord
 from tests.benchmarks.prepared import open_dataset
 from tests.benchmarks.training_ratings import synthetic_data, training_data
-from worker.memory import peak_memory_bytes
-from worker.training import TrainingData, train
+from worker.families.tower.training import TrainingData, train
+from worker.process.memory import peak_memory_bytes
 
 _WARM_UP_STEPS = 50
 _MIN_STEPS = 50
@@ -87,7 +87,7 @@ def _time_one_fit(  # noqa: PLR0917  Passed on once.
     compile_options: dict[str, Any],
 ) -> dict[str, Any]:
     keras = importlib.import_module("keras")
-    build_model = importlib.import_module("worker.model").build_model
+    build_model = importlib.import_module("worker.families.tower.model").build_model
     model = build_model(architecture, data.n_users, data.n_item_rows, config.random_seed).training
     optimizer = keras.optimizers.get(
         {

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from shared.services.programs import worker_variables
 from shared.settings import PROJECT_ROOT
+from worker.process.environment import worker_variables
 
 _MODULE = "tests.benchmarks.fresh_process"
 _ONE_THREAD = {name for name in worker_variables() if name.endswith("_THREADS")} | {"MALLOC_ARENA_MAX"}

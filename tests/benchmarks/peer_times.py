@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.architecture import Architecture, TrainingConfig
 from shared.datasets import split_ratings
+from shared.domain.architecture import Architecture, TrainingConfig
 from tests.benchmarks.prepared import PROTOCOL, open_dataset
 
 LEARNING_RATE = 0.001
@@ -24,7 +24,7 @@ def search_grid(
     Every trial is one epoch of that many steps, with a ninth as many for validation.
     """
     keras, keras_tuner = (importlib.import_module(name) for name in ("keras", "keras_tuner"))
-    build_model = importlib.import_module("worker.model").build_model
+    build_model = importlib.import_module("worker.families.tower.model").build_model
     data = importlib.import_module("tests.benchmarks.training_ratings").training_data(open_dataset(prepared))
 
     def build(parameters: Any) -> Any:
@@ -68,7 +68,7 @@ def run_trials(
     """Our trials one after another: training, saving, all lists, all metrics; nothing but the database."""
     run_trial = importlib.import_module("worker.trial").run_trial
     store = importlib.import_module("shared.store")
-    config_type = importlib.import_module("shared.architecture").TrialConfig
+    config_type = importlib.import_module("shared.domain.architecture").TrialConfig
     dataset = open_dataset(prepared)
     results = []
     for number, architecture in enumerate(architectures):

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.datasets import Dataset, load_dataset, read_dataset, split_ratings
+from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
-from shared.protocol import Protocol
 from shared.settings import PROJECT_ROOT, load_settings
 
 PROTOCOL = Protocol(embedding_rows="max_id")

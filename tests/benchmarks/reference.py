@@ -15,8 +15,8 @@ from math import sqrt
 from pathlib import Path
 from statistics import median
 
+from scheduler.commands.connection import open_store, require_sweep
 from shared import store
-from shared.command_line import open_store, require_sweep
 from shared.settings import PROJECT_ROOT
 
 USER_ID = "2000"

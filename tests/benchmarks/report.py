@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from shared.architecture import Architecture
+from shared.domain.architecture import Architecture
 
 MISSED = "**missed**"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 
-from shared.database import create_engine
-from shared.services import clean_services, find_endpoints, services_status
+from scheduler.machine import clean_services, find_endpoints, services_status
 from shared.settings import PROJECT_ROOT, Settings
+from shared.store.database import create_engine
 from tests.project_copy import copy_project
 
 _PERIOD_SECONDS = 0.2

@@ -17,6 +17,8 @@ def time_start_up(*, prepared: str) -> dict[str, float]:
 
     return {
         "import of TensorFlow": timed(lambda: importlib.import_module("tensorflow")),
-        "import of Keras and the worker": timed(lambda: importlib.import_module("worker.training")),
+        "import of Keras and the worker": timed(
+            lambda: importlib.import_module("worker.families.tower.training")
+        ),
         "load of the prepared data set": timed(lambda: open_dataset(prepared)),
     }

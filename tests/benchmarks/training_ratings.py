@@ -5,7 +5,7 @@ import numpy as np
 from shared.datasets import Dataset, n_item_rows, split_ratings
 from tests.benchmarks.prepared import PROTOCOL
 from worker.engine.batches import Ratings
-from worker.training import TrainingData
+from worker.families.tower.training import TrainingData
 
 
 def training_data(dataset: Dataset) -> TrainingData:

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from scheduler.dispatch import dispatch
-from scheduler.spec import read_spec
+from scheduler.machine import Endpoints
+from scheduler.machine.ports import free_port
+from scheduler.machine.programs import own_programs
+from scheduler.sweep.dispatch import dispatch
+from scheduler.sweep.spec import read_spec
 from shared import store
-from shared.database import create_engine
 from shared.datasets import Dataset
-from shared.datasets.sample import generate_sample
+from shared.datasets.sources.sample import generate_sample
 from shared.errors import StoreUnavailable
-from shared.services import Endpoints
-from shared.services.ports import free_port
-from shared.services.programs import own_programs
 from shared.settings import PROJECT_ROOT, Settings
 from shared.store import Trial
+from shared.store.database import create_engine
 from tests.chaos.servers import Servers, Worker
 from tests.chaos.waiting import PATIENCE_SECONDS, wait_for
 

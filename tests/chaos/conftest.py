@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.services.places import remove_outside
+from scheduler.machine.places import remove_outside
 from tests.chaos.cluster import ONE_TRIAL, Cluster, fingerprint
 from tests.chaos.servers import Postgres, Redis, Servers, make_database
 from tests.chaos.waiting import MEASURED

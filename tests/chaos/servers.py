@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 
-from shared.database import create_engine, upgrade_schema
-from shared.services.ports import free_port
-from shared.services.postgres import PostgresServer, can_connect, locate_server, prepare_data
-from shared.services.processes import end_processes, find_processes
-from shared.services.programs import Program
-from shared.services.redis import RedisServer, can_ping, write_config
-from shared.services.secret import new_password
+from scheduler.machine.ports import free_port
+from scheduler.machine.postgres import PostgresServer, can_connect, locate_server, prepare_data
+from scheduler.machine.processes import end_processes, find_processes
+from scheduler.machine.programs import Program
+from scheduler.machine.redis import RedisServer, can_ping, write_config
+from scheduler.machine.secret import new_password
+from shared.store.database import create_engine
+from shared.store.schema import upgrade_schema
 from tests.chaos.waiting import wait_for
 
 

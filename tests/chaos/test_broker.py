@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from scheduler.watch import Stall
+from scheduler.progress import Stall
 from shared.errors import ServiceError
 from shared.queue import find_messages
 from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_all_succeeded_at_once

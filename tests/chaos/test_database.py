@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import event
 
 from shared import store
-from shared.database import create_engine
+from shared.domain.protocol import Protocol
 from shared.errors import StoreUnavailable
-from shared.protocol import Protocol
 from shared.store import Claim, TrialResult
+from shared.store.database import create_engine
 from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, fingerprint, sample
 from tests.chaos.waiting import MEASURED, wait_for
 from tests.factories import make_config, make_result, store_sweep

@@ -8,9 +8,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from scheduler.watch import watch_sweep
-from shared.database import create_engine
+from scheduler.progress import watch_sweep
 from shared.queue import find_messages
+from shared.store.database import create_engine
 from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, short_trials
 
 N_KILLS = 20

@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 
 import psycopg2
 
-from shared.stack.env_file import read_env_file
+from scheduler.stack.env_file import read_env_file
 from tests.compose.engine import Engine
 
 # About half a minute of training on the sample data with one core, longer than it takes to break something.

@@ -7,8 +7,8 @@ import time
 import pytest
 import redis
 
+from scheduler.machine.psql import psql_command
 from shared.queue import QUEUE_NAME
-from shared.services.psql import psql_command
 from shared.settings import Settings
 from tests.compose.engine import say
 from tests.compose.stack import SLOW_SWEEP, Stack, wait_until
@@ -199,7 +199,7 @@ def _forged_messages() -> list[str]:
     return [
         message(own, pickle.dumps(Attack()), "application/x-python-serialize", "binary"),
         message("os.system", call("touch /tmp/forged")),
-        message("worker.tasks.explain_failure", call("x")),
+        message("worker.task.explain_failure", call("x")),
         message(own, call("../../../etc/passwd", "x")),
         message(own, call("1; drop table trials", "x")),
         message(own, call(10**30, "x")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.stack.env_file import set_in_env_file
+from scheduler.stack.env_file import set_in_env_file
 from tests.compose.engine import Engine, say
 from tests.compose.object_store import BUCKET, ObjectStore, object_store
 from tests.compose.stack import SLOW_SWEEP, Stack, wait_until

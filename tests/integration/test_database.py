@@ -8,8 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from shared.database import SQL_FOLDER, VIEWS, create_engine, transaction, upgrade_schema
 from shared.errors import StoreError, StoreUnavailable
+from shared.store.database import SQL_FOLDER, create_engine, transaction
+from shared.store.schema import VIEWS, upgrade_schema
 from shared.tables import metadata
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from shared.datasets import load_dataset, n_item_rows, split_ratings
-from shared.datasets.raw_files import find_files
-from shared.datasets.registry import REGISTRY
-from shared.protocol import Protocol
+from shared.datasets.sources.known_sets import REGISTRY
+from shared.datasets.sources.raw_files import find_files
+from shared.domain.protocol import Protocol
 from shared.settings import PROJECT_ROOT, Settings
 
 DATA_DIR = Path(os.environ.get("DATA_DIR") or PROJECT_ROOT.parent / "shared" / "data")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine
 
-from shared.architecture import TrialConfig
+from shared.domain.architecture import TrialConfig
 from shared.errors import SpecError, StoreError
 from shared.store import Sweep, claim_trial, fail_trial, list_queries, release_trial, run_query
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep

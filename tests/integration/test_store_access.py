@@ -9,10 +9,10 @@ import psycopg2.extensions
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.database import create_engine, transaction
 from shared.errors import StoreError
 from shared.store import grant_analyst
 from shared.store.access import ANALYST
+from shared.store.database import create_engine, transaction
 from tests.factories import make_config, make_dataset, make_result, store_result, store_sweep
 
 DATASET = make_dataset()

@@ -9,7 +9,6 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.database import transaction
 from shared.errors import StoreError, StoreUnavailable
 from shared.store import (
     RankedItems,
@@ -25,6 +24,7 @@ from shared.store import (
 )
 from shared.store.attempts import FINISH_PREFIX
 from shared.store.copying import copy_rows
+from shared.store.database import transaction
 from tests.factories import (
     claim_label,
     expire_leases,

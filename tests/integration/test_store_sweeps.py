@@ -5,8 +5,8 @@ import threading
 import pytest
 from sqlalchemy import text
 
+from shared.domain.protocol import Protocol
 from shared.errors import StoreError
-from shared.protocol import Protocol
 from shared.store import (
     attempt_logs,
     create_sweep,

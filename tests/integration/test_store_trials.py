@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.architecture import TrialConfig
+from shared.domain.architecture import TrialConfig
 from shared.errors import TrialError
 from shared.store import (
     Trial,

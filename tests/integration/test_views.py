@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.architecture import TrialConfig
+from shared.domain.architecture import TrialConfig
 from shared.errors import StoreError
 from shared.store import (
     Sweep,

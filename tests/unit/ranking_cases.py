@@ -3,7 +3,7 @@
 import numpy as np
 
 from shared.datasets import Dataset
-from worker.scoring import LinearScorer
+from worker.ranking.scorers import LinearScorer
 
 
 def make_dataset(n_users, n_items, pairs, ratings):

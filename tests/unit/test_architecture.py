@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.architecture import Architecture, TrainingConfig, TrialConfig, parse_trial_config
-from shared.protocol import Protocol, parse_protocol
+from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig, parse_trial_config
+from shared.domain.protocol import Protocol, parse_protocol
 
 _ARCHITECTURES = st.builds(
     Architecture,

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from shared.datasets import Split, split_ratings
-from shared.protocol import Protocol
+from shared.domain.protocol import Protocol
 from tests.unit.ranking_cases import all_pairs, lists_of, make_dataset, random_dataset
-from worker.baselines import ITEM_DAMPING, USER_DAMPING, fit_baseline
-from worker.recommend import recommend_all
+from worker.families.baselines import ITEM_DAMPING, USER_DAMPING, fit_baseline
+from worker.ranking.top_k import recommend_all
 
 
 @pytest.fixture

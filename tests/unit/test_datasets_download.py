@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from rich.console import Console
 
-from shared.datasets import download
-from shared.datasets.download import DownloadError, download_progress, fetch_archive
+from shared.datasets.sources import download
+from shared.datasets.sources.download import DownloadError, download_progress, fetch_archive
 from shared.errors import DatasetError
 
 CONTENT = bytes(range(256)) * 1024

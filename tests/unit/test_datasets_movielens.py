@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.datasets.movielens import parse_ml_1m, parse_ml_100k
-from shared.datasets.raw_files import RawFile
+from shared.datasets.sources.movielens import parse_ml_1m, parse_ml_100k
+from shared.datasets.sources.raw_files import RawFile
 from shared.errors import DatasetError
 
 MOVIES = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.datasets.rating_lines import parse_rating_lines
+from shared.datasets.sources.rating_lines import parse_rating_lines
 from shared.errors import DatasetError
 
 GOOD = "1::1193::5::978300760\n1::661::3::978302109\n2::661::4::978302268\n"

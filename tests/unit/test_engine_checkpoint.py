@@ -1,4 +1,4 @@
-"""Progress as bytes: what is written is read back bit for bit, and nothing else is taken for it."""
+"""TrainingProgress as bytes: what is written is read back bit for bit, and nothing else is taken for it."""
 
 import io
 import zipfile
@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.architecture import Architecture
-from shared.store.records import EpochRecord
+from shared.domain.architecture import Architecture
+from shared.domain.records import EpochRecord
 from worker.engine.adam import Adam
-from worker.engine.checkpoint import Progress, pack_progress, unpack_progress
+from worker.engine.checkpoint import TrainingProgress, pack_progress, unpack_progress
 from worker.engine.state import initial_state
-from worker.model import build_model
+from worker.families.tower.model import build_model
 
 
 def make_progress(embedding_size=4, epochs=()):
     model = build_model(Architecture("multiply", embedding_size, (3, 1)), 5, 6, random_seed=1)
-    return Progress(initial_state(model.weights(), Adam(0.01)), model.weights(), epochs)
+    return TrainingProgress(initial_state(model.weights(), Adam(0.01)), model.weights(), epochs)
 
 
 def records(*val_losses):
@@ -27,7 +27,7 @@ def records(*val_losses):
 def test_progress_is_read_back_bit_for_bit():
     progress = make_progress(epochs=records(1.1, 1 / 3))
     state = tf.nest.map_structure(lambda tensor: tensor + tf.ones_like(tensor), progress.state)
-    progress = Progress(state, progress.best, progress.epochs)
+    progress = TrainingProgress(state, progress.best, progress.epochs)
 
     restored = unpack_progress(pack_progress(progress, "abc"), "abc", make_progress())
 

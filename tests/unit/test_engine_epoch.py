@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.architecture import Architecture
+from shared.domain.architecture import Architecture
 from worker.engine.adam import Adam
 from worker.engine.batches import Ratings, shuffle_batches
 from worker.engine.epoch import compile_epoch, sum_by_row
@@ -12,7 +12,7 @@ from worker.engine.evaluation import evaluate
 from worker.engine.forward import make_forward
 from worker.engine.optimizers import Adamax, Sgd
 from worker.engine.state import initial_state, weights_of
-from worker.model import build_model
+from worker.families.tower.model import build_model
 
 N_USERS, N_ITEMS = 12, 9
 OPTIMIZERS = {"adamax": Adamax(0.01), "adam": Adam(0.01), "sgd": Sgd(0.05)}

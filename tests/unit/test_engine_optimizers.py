@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.architecture import Architecture
+from shared.domain.architecture import Architecture
 from worker.engine.adam import Adam
 from worker.engine.batches import Batches
 from worker.engine.epoch import compile_epoch
 from worker.engine.optimizers import Adamax, Sgd
 from worker.engine.state import catch_up_all, initial_state, weights_of
-from worker.model import build_model
+from worker.families.tower.model import build_model
 
 N_USERS, N_ITEMS, BATCH_SIZE, N_RATINGS = 12, 9, 8, 8 * 399 + 3
 N_STEPS = 400

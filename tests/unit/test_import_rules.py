@@ -38,7 +38,9 @@ def test_package_imports_nothing_forbidden(package):
     assert offenders == {}
 
 
-@pytest.mark.parametrize("module", ["worker.tasks", "worker.pool", "scheduler.__main__", "shared.queue"])
+@pytest.mark.parametrize(
+    "module", ["worker.task", "worker.process.pool", "scheduler.__main__", "shared.queue"]
+)
 def test_importing_a_module_leaves_tensorflow_out_of_the_process(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

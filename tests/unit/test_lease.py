@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import Engine, create_engine
 
+from shared.domain.protocol import Protocol
 from shared.errors import StoreUnavailable, TrialError
-from shared.protocol import Protocol
 from shared.store import Claim
 from tests.factories import make_config
-from worker import lease
-from worker.lease import HandedBack, Lease, Superseded
+from worker.process import lease
+from worker.process.lease import HandedBack, Lease, Superseded
 
 PATIENCE_SECONDS = 10.0
 

@@ -3,7 +3,7 @@
 import pytest
 from billiard.exceptions import WorkerLostError
 
-from worker.lost_process import explain_loss
+from worker.process.lost_process import explain_loss
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from sklearn.metrics import (
 )
 
 from shared.datasets import Split, split_ratings
-from shared.protocol import Protocol
-from shared.store.records import RankedItems
+from shared.domain.protocol import Protocol
+from shared.domain.records import RankedItems
 from tests.unit.ranking_cases import item_scorer, make_dataset, random_dataset, vector_scorer
-from worker import metrics
-from worker.metrics import judge_lists, validation_metrics
-from worker.recommend import recommend_all
+from worker.metrics import validation as metrics
+from worker.metrics.validation import judge_lists, validation_metrics
+from worker.ranking.top_k import recommend_all
 
 # Relevant are items 1, 2, 3 for user 0; item 9 for user 1; items 4, 5 for user 3. Users 2 and 4 have none.
 RELEVANT = [(0, 1), (0, 2), (0, 3), (1, 9), (3, 4), (3, 5)]

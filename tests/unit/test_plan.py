@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scheduler.dispatch import by_cost, make_plan
-from scheduler.watch import done_fraction
-from shared.architecture import Architecture, TrainingConfig, TrialConfig
+from scheduler.progress import done_fraction
+from scheduler.sweep.dispatch import by_cost, make_plan
+from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.store import Trial
 
 

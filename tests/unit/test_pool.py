@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from celery.concurrency.asynpool import AsynPool
 
-from worker.pool import TaskPool
+from worker.process.pool import TaskPool
 
 
 def test_an_ended_process_is_noticed_within_a_second_where_celery_takes_five():

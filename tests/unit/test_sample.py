@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from shared.datasets import split_ratings
-from shared.datasets.sample import GENRES, generate_sample
-from shared.protocol import Protocol
+from shared.datasets.sources.sample import GENRES, generate_sample
+from shared.domain.protocol import Protocol
 
 
 @pytest.fixture(scope="module")

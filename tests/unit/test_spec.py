@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.expand import expand, expected_cost
-from scheduler.spec import find_sweep_file, read_spec
+from scheduler.sweep.expand import expand, expected_cost
+from scheduler.sweep.spec import find_sweep_file, read_spec
 from shared.errors import SpecError
 
 _GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'

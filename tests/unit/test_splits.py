@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from shared.datasets import n_item_rows, split_ratings
 from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
-from shared.protocol import Protocol
 
 
 def dataset_of(*item_ids):

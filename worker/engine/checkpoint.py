@@ -8,9 +8,9 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from shared.store.records import EpochRecord
+from shared.domain.records import EpochRecord
 from worker.engine.state import TrainingState, state_from_arrays, state_to_arrays
-from worker.weights import Weights
+from worker.families.tower.weights import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _FORMAT = "1"
 
 
 @dataclass(frozen=True, eq=False)
-class Progress:
+class TrainingProgress:
     """The state after the last epoch, the weights of the best one, and the record of each.
 
     The best epoch is the first with the lowest val_loss; before any epoch there is none, and `best` holds the
@@ -42,7 +42,7 @@ class Progress:
         return n_epochs >= max_epochs or (n_epochs > 0 and n_epochs - self.best_epoch >= patience)
 
 
-def pack_progress(progress: Progress, belongs_to: str) -> bytes:
+def pack_progress(progress: TrainingProgress, belongs_to: str) -> bytes:
     """An npz archive without pickles. `belongs_to` identifies configuration and data."""
     file = io.BytesIO()
     np.savez(
@@ -56,7 +56,7 @@ def pack_progress(progress: Progress, belongs_to: str) -> bytes:
     return file.getvalue()
 
 
-def unpack_progress(content: bytes, belongs_to: str, fresh: Progress) -> Progress:
+def unpack_progress(content: bytes, belongs_to: str, fresh: TrainingProgress) -> TrainingProgress:
     """What `pack_progress` wrote; `fresh`, with a warning, when it is damaged or of another training."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -64,7 +64,7 @@ def unpack_progress(content: bytes, belongs_to: str, fresh: Progress) -> Progres
         if str(arrays["belongs_to"]) != _FORMAT + belongs_to:
             logger.warning("checkpoint ignored: it belongs to another configuration, data set or version")
             return fresh
-        return Progress(
+        return TrainingProgress(
             state=state_from_arrays(arrays, fresh.state),
             best=_unflatten([arrays[f"best_{number}"] for number in range(len(_flatten(fresh.best)))]),
             epochs=tuple(_read_record(row) for row in arrays["epochs"]),

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from shared.architecture import Architecture
+from shared.domain.architecture import Architecture
 from worker.engine.batches import Batches
 from worker.engine.forward import make_forward
 from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
-from worker.engine.state import Table, TrainingState
+from worker.engine.state import ParameterTable, TrainingState
 
 # TensorFlow never gives the memory of a compiled function back (about 7 MB each): do not compile twice.
 _CACHE_SIZE = 4
@@ -78,7 +78,7 @@ def compile_epoch(architecture: Architecture, optimizer: Optimizer, batch_size: 
     def run_steps(
         batches: Batches, first: tf.Tensor, stop: tf.Tensor, state: TrainingState, loss_sum: tf.Tensor
     ) -> tuple[TrainingState, tf.Tensor]:
-        def scratch(table: Table) -> tf.Tensor:
+        def scratch(table: ParameterTable) -> tf.Tensor:
             return tf.zeros(tf.shape(table.rows)[0], tf.int32)
 
         def go_on(*loop: tf.Tensor) -> tf.Tensor:
@@ -95,21 +95,23 @@ def compile_epoch(architecture: Architecture, optimizer: Optimizer, batch_size: 
     return compiled
 
 
-def _gather(optimizer: Optimizer, table: Table, index: tf.Tensor, step: tf.Tensor) -> Slots:
+def _gather(optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, step: tf.Tensor) -> Slots:
     slots = split_slots(tf.gather(table.rows, index), 1 + optimizer.n_moments)
     if optimizer.moves_idle_rows:
         slots = optimizer.catch_up(slots, tf.gather(table.last_step, index), step)
     return slots
 
 
-def _scatter(optimizer: Optimizer, table: Table, index: tf.Tensor, slots: Slots, step: tf.Tensor) -> Table:
+def _scatter(
+    optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, slots: Slots, step: tf.Tensor
+) -> ParameterTable:
     # A row that occurs twice is written twice, with the same values.
     where = index[:, tf.newaxis]
     rows = tf.tensor_scatter_nd_update(table.rows, where, join_slots(slots))
     last_step = table.last_step
     if optimizer.moves_idle_rows:
         last_step = tf.tensor_scatter_nd_update(last_step, where, tf.fill(tf.shape(index), step))
-    return Table(rows, last_step)
+    return ParameterTable(rows, last_step)
 
 
 def sum_by_row(gradient: tf.Tensor, index: tf.Tensor, scratch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

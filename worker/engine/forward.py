@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import tensorflow as tf
 
-from shared.architecture import Architecture, Merge
-from worker.model import build_model
+from shared.domain.architecture import Architecture, Merge
+from worker.families.tower.model import build_model
 
 # (dense parameters: kernel, bias, kernel, …; user rows; item rows, (batch, embedding_size) each)
 # -> (batch, n_outputs)

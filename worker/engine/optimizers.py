@@ -1,8 +1,8 @@
 """Optimizers that touch only the rows of the batch; formulas, defaults and names as in Keras."""
 
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import tensorflow as tf
 
@@ -14,7 +14,7 @@ BETA_2 = 0.999
 EPSILON = 1e-7
 
 
-class Optimizer(Protocol):
+class Optimizer(typing.Protocol):
     """How a parameter follows its gradient. Steps count from 1."""
 
     def __hash__(self) -> int:

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
-from worker.weights import Weights
+from worker.families.tower.weights import Weights
 
 
-class Table(NamedTuple):
+class ParameterTable(NamedTuple):
     """One embedding with its optimizer moments.
 
     rows: (n_rows, n_slots * embedding_size) float32, slots side by side: the embedding, then its moments
@@ -30,8 +30,8 @@ class TrainingState(NamedTuple):
     """
 
     step: tf.Tensor
-    user_table: Table
-    item_table: Table
+    user_table: ParameterTable
+    item_table: ParameterTable
     dense: tuple[Slots, ...]
 
 
@@ -42,8 +42,8 @@ def initial_state(weights: Weights, optimizer: Optimizer) -> TrainingState:
         parameter = tf.constant(array)
         return (parameter, *[tf.zeros_like(parameter)] * optimizer.n_moments)
 
-    def table(array: npt.NDArray[np.float32]) -> Table:
-        return Table(join_slots(slots(array)), tf.zeros(len(array), tf.int32))
+    def table(array: npt.NDArray[np.float32]) -> ParameterTable:
+        return ParameterTable(join_slots(slots(array)), tf.zeros(len(array), tf.int32))
 
     return TrainingState(
         step=tf.constant(0, tf.int32),
@@ -58,15 +58,15 @@ def catch_up_all(state: TrainingState, optimizer: Optimizer) -> TrainingState:
     if not optimizer.moves_idle_rows:
         return state
 
-    def caught_up(table: Table) -> Table:
+    def caught_up(table: ParameterTable) -> ParameterTable:
         slots = split_slots(table.rows, 1 + optimizer.n_moments)
         rows = join_slots(optimizer.catch_up(slots, table.last_step, state.step))
-        return Table(rows, tf.fill(tf.shape(table.last_step), state.step))
+        return ParameterTable(rows, tf.fill(tf.shape(table.last_step), state.step))
 
     return state._replace(user_table=caught_up(state.user_table), item_table=caught_up(state.item_table))
 
 
-def embedding_of(table: Table, optimizer: Optimizer) -> tf.Tensor:
+def embedding_of(table: ParameterTable, optimizer: Optimizer) -> tf.Tensor:
     """(n_rows, embedding_size): the rows without their moments."""
     return split_slots(table.rows, 1 + optimizer.n_moments)[0]
 

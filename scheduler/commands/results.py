@@ -1,0 +1,132 @@
+"""Commands that show results."""
+
+from collections.abc import Sequence
+
+import click
+from sqlalchemy import Engine
+
+from scheduler.commands.connection import open_store, require_sweep
+from shared import store
+from shared.console import console, describe_data, new_table, one_line_errors
+from shared.datasets import canonical_id
+from shared.errors import SpecError
+from shared.store import LeaderboardRow, Sweep, Trial
+
+
+@click.command()
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
+@one_line_errors
+def leaderboard(sweep_name: str | None) -> None:
+    """Show the trials of the latest sweep, best first."""
+    engine, _ = open_store()
+    print_leaderboard(engine, require_sweep(engine, sweep_name))
+
+
+def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
+    """The leaderboard as a table, and in words which architectures do not beat the baselines."""
+    rows = store.leaderboard(engine, sweep.sweep_id)
+    k = sweep.protocol.k
+    data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
+    table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}", "", "trial")
+    for name in ("RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", "weights", "epoch", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            str(row.rank),
+            row.label,
+            _number(row.rmse),
+            _number(row.ndcg),
+            _number(row.recall),
+            _number(row.coverage),
+            "" if row.n_parameters is None else f"{row.n_parameters:,}",
+            "" if row.best_epoch is None else str(row.best_epoch),
+            "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
+            style="dim" if row.is_baseline else None,
+        )
+    console.print(table)
+    for measure in ("RMSE", f"ndcg@{k}"):
+        for line in _against_baselines(measure, rows):
+            console.print(line)
+    if _has_sums_only_heads(store.sweep_trials(engine, sweep.sweep_id)):
+        console.print(
+            "Without an activation, concatenate and average add a user part and an item part: "
+            "they can express no more than the bias model."
+        )
+
+
+def _against_baselines(measure: str, rows: Sequence[LeaderboardRow]) -> list[str]:
+    """In words, a line a baseline, which architectures do not beat it."""
+    field = "rmse_against_baselines" if measure == "RMSE" else "ndcg_against_baselines"
+    verdicts = {row.label: getattr(row, field) for row in rows if getattr(row, field) is not None}
+    lines = []
+    for baseline in (row.label for row in rows if row.is_baseline and row.status == "succeeded"):
+        losers = [label for label, verdict in verdicts.items() if baseline in verdict]
+        winners = [label for label in verdicts if label not in losers]
+        if not verdicts:
+            continue
+        if not losers:
+            lines.append(f"{measure}: every architecture beats {baseline}")
+        elif not winners:
+            lines.append(f"{measure}: no architecture beats {baseline}")
+        elif len(winners) <= len(losers):
+            lines.append(f"{measure}: only {', '.join(winners)} beat {baseline}")
+        else:
+            lines.append(f"{measure}: {', '.join(losers)} do not beat {baseline}")
+    return lines
+
+
+def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:
+    architectures = [trial.config.architecture for trial in trials]
+    return any(
+        one is not None and one.is_linear and one.merge in ("concatenate", "average") for one in architectures
+    )
+
+
+@click.command()
+@click.option("--user", "user_id", envvar="RECSWEEP_USER", default=None, help="Id of a user.")
+@click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a trial; default the best.")
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
+@one_line_errors
+def recommend(user_id: str | None, label: str | None, sweep_name: str | None) -> None:
+    """Show a user's top-rated items with their predictions, and the recommendations."""
+    if not user_id:
+        raise SpecError("which user? make recommend USER=2000")
+    user_id = canonical_id(user_id)
+    engine, _ = open_store()
+    sweep = require_sweep(engine, sweep_name)
+    row = _find_trial(engine, sweep, label)
+    recommended = store.recommendations_of(engine, row.trial_id, user_id)
+    rated = store.rating_predictions_of(engine, row.trial_id, user_id)
+    if not rated and not recommended:
+        raise SpecError(f"user {user_id!r} is not in data set {sweep.dataset_name}")
+    data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
+    console.print(f"User {user_id}, {row.label} (RMSE {_number(row.rmse)}), sweep {sweep.sweep_id} on {data}")
+    table = new_table("Top-rated by the user", "rank", "item_id", "rating", "prediction", "title", "genres")
+    for one in rated:
+        prediction, genres = f"{one.prediction:.4f}", "|".join(one.genres)
+        table.add_row(str(one.rank), one.item_id, f"{one.rating:g}", prediction, one.title, genres)
+    console.print(table)
+    table = new_table("Recommended", "rank", "item_id", "score", "title", "genres")
+    for item in recommended:
+        score, genres = f"{item.score:.4f}", "|".join(item.genres)
+        table.add_row(str(item.rank), item.item_id, score, item.title, genres)
+    console.print(table)
+
+
+def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> LeaderboardRow:
+    rows = [row for row in store.leaderboard(engine, sweep.sweep_id) if row.status == "succeeded"]
+    if not rows:
+        raise SpecError(f"no trial of sweep {sweep.sweep_id} has succeeded yet: see `make status`")
+    if label is None:
+        return next((row for row in rows if not row.is_baseline), rows[0])
+    for row in rows:
+        if row.label == label:
+            return row
+    raise SpecError(
+        f"TRIAL must be a succeeded trial of sweep {sweep.sweep_id}; got {label!r}, known are "
+        + ", ".join(row.label for row in rows)
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

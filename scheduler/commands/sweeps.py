@@ -1,0 +1,112 @@
+"""Commands that start and stop sweeps."""
+
+import sys
+
+import click
+from sqlalchemy import Engine
+
+from scheduler.commands.connection import open_store, require_sweep
+from scheduler.commands.results import print_leaderboard
+from scheduler.machine import Endpoints, ensure_services
+from scheduler.progress import watch_sweep
+from scheduler.sweep.dispatch import dispatch, make_plan, stored_trials
+from scheduler.sweep.expand import expand
+from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
+from shared import store
+from shared.console import console, describe_data, one_line_errors
+from shared.datasets import download_progress, resolve_dataset
+from shared.settings import Settings, load_settings
+from shared.store import Sweep, Trial
+from shared.store.database import create_engine
+
+
+@click.command()
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file.")
+@click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="ml-1m, ml-100k or sample.")
+@click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
+@click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
+@click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")
+@one_line_errors
+def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int | None, dry_run: bool) -> None:
+    """Train all architectures of a sweep file and show the leaderboard."""
+    settings = load_settings()
+    spec = read_spec(find_sweep_file(sweep_name))
+    with download_progress(console) as progress:
+        resolved = resolve_dataset(dataset_name, settings, progress)
+    if resolved.notice:
+        console.print(resolved.notice, style="yellow", soft_wrap=True)
+    dataset = resolved.dataset
+    endpoints = ensure_services(settings, workers)
+    engine = create_engine(endpoints.database_url)
+    console.print(
+        f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
+        f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
+    )
+    if dry_run:
+        _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
+        return
+    stored_sweep, plan = dispatch(
+        engine, endpoints.broker_url, settings.artifacts, spec, dataset, fresh=fresh
+    )
+    console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
+    if endpoints.flower_url:
+        console.print(f"Flower: {endpoints.flower_url}")
+    try:
+        trials = watch_sweep(engine, endpoints.broker_url, stored_sweep.sweep_id, console)
+    except KeyboardInterrupt:
+        console.print("\nThe sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
+        sys.exit(130)
+    _print_end(engine, settings, endpoints, stored_sweep, trials)
+
+
+@click.command()
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
+@one_line_errors
+def cancel(sweep_name: str | None) -> None:
+    """Stop the latest sweep: queued trials never start, running ones stop within seconds."""
+    engine, _ = open_store()
+    stored_sweep = require_sweep(engine, sweep_name)
+    n_queued, n_running = store.cancel_sweep(engine, stored_sweep.sweep_id)
+    if n_queued + n_running == 0:
+        console.print(f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: nothing to cancel")
+        return
+    console.print(
+        f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: {n_queued} queued trials cancelled, "
+        f"{n_running} running ones stop within seconds. `make sweep` resumes it."
+    )
+
+
+def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:
+    configs = expand(spec)
+    plan = make_plan(configs, stored)
+    console.print(f"Sweep {spec.name}, {plan.n_trials} trials: {plan}")
+    for config in plan.to_run:
+        console.print(f"  to run: {config.label}")
+
+
+def _print_end(
+    engine: Engine, settings: Settings, endpoints: Endpoints, stored_sweep: Sweep, trials: list[Trial]
+) -> None:
+    failed = [trial for trial in trials if trial.status == "failed"]
+    cancelled = sum(trial.status == "cancelled" for trial in trials)
+    print_leaderboard(engine, stored_sweep)
+    n_succeeded = sum(trial.status == "succeeded" for trial in trials)
+    console.print(f"{n_succeeded} of {len(trials)} trials succeeded" + _cancelled_text(cancelled))
+    for trial in failed:
+        console.print(
+            f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+    if endpoints.flower_url:
+        console.print(f"Flower:  {endpoints.flower_url}")
+    console.print("SQL:     make psql          One user: make recommend USER=…")
+    console.print(f"Models:  {settings.artifacts}/sweep-{stored_sweep.sweep_id}", soft_wrap=True)
+    if failed:
+        console.print("`make sweep` runs the failed trials again.")
+        sys.exit(1)
+
+
+def _cancelled_text(n_cancelled: int) -> str:
+    return f", {n_cancelled} cancelled (`make sweep` runs them)" if n_cancelled else ""

@@ -1,0 +1,26 @@
+"""The command that recomputes results: the worker's code, on what the scheduler found."""
+
+import os
+import sys
+
+import click
+
+from scheduler.commands.connection import open_store, require_sweep
+from scheduler.machine.programs import program_environment
+from shared.console import one_line_errors
+from shared.settings import load_settings
+
+
+@click.command()
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
+@one_line_errors
+def verify(sweep_name: str | None) -> None:
+    """Recompute metrics and lists of the latest sweep from its saved models, and say what differs."""
+    settings = load_settings()
+    engine, endpoints = open_store(settings)
+    sweep = require_sweep(engine, sweep_name)
+    engine.dispose()
+    environment = os.environ | program_environment(settings, settings.state_dir.resolve(), endpoints)
+    command = [sys.executable, "-m", "worker.verify", str(sweep.sweep_id)]
+    # TensorFlow would tell the person what only concerns whoever builds it.
+    os.execve(command[0], command, environment | {"TF_CPP_MIN_LOG_LEVEL": "3"})  # noqa: S606  It becomes it.

@@ -1,0 +1,83 @@
+"""The supervisor's configuration file as text."""
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+
+from scheduler.machine.ports import LOOPBACK
+from scheduler.machine.programs import Program
+
+USER_NAME = "recsweep"
+_LOG_SIZE = "10MB"
+_N_OLD_LOGS = 3
+
+
+def render_configuration(
+    programs: Iterable[Program], *, port: int, password: str, identifier: str, is_root: bool | None = None
+) -> str:
+    """Text for a supervisor that is started in the state folder: its paths are relative to it.
+
+    All programs wait to be started, in their order: the workers need the servers and the schema.
+    """
+    if is_root is None:
+        is_root = os.geteuid() == 0
+    sections = [
+        _section(
+            "supervisord",
+            identifier=identifier,
+            logfile="logs/supervisor.log",
+            logfile_maxbytes=_LOG_SIZE,
+            logfile_backups=_N_OLD_LOGS,
+            childlogdir="logs",
+            pidfile="supervisor.pid",
+            # The defaults (1024 and 200) are more than some accounts are allowed.
+            minfds=256,
+            minprocs=32,
+            # Naming the user keeps it from warning that it runs as root.
+            **({"user": "root"} if is_root else {}),
+        ),
+        _section("inet_http_server", port=f"{LOOPBACK}:{port}", username=USER_NAME, password=password),
+        _section(
+            "rpcinterface:supervisor",
+            **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+        ),
+        *(_program_section(program) for program in programs),
+    ]
+    return "\n".join(sections)
+
+
+def _program_section(program: Program) -> str:
+    return _section(
+        f"program:{program.name}",
+        command=quote_command(program.command),
+        priority=program.priority,
+        **({"directory": program.directory} if program.directory else {}),
+        **({"user": program.account} if program.account else {}),
+        autostart="false",
+        autorestart="true",
+        startsecs=program.start_seconds,
+        startretries=program.n_start_retries,
+        stopsignal=program.stop_signal,
+        stopwaitsecs=program.stop_wait_seconds,
+        killasgroup="true",
+        redirect_stderr="true",
+        stdout_logfile=f"logs/{program.name}.log",
+        stdout_logfile_maxbytes=_LOG_SIZE,
+        stdout_logfile_backups=_N_OLD_LOGS,
+    )
+
+
+def quote_command(command: Sequence[str]) -> str:
+    """A command as the supervisor reads it back, whatever characters its words hold.
+
+    It drops what follows a blank and `;` or `#` (a comment), expands `%`, then splits as a shell does.
+    """
+    quoted = " ".join(shlex.quote(word) for word in command)
+    # Within single quotes: close them, write the character in double quotes, open them again.
+    for character in ";#":
+        quoted = quoted.replace(character, f"'\"{character}\"'")
+    return quoted.replace("%", "%%")
+
+
+def _section(title: str, **options: object) -> str:
+    return "\n".join([f"[{title}]", *(f"{name}={value}" for name, value in options.items()), ""])

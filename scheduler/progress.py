@@ -1,0 +1,180 @@
+"""Live progress of a sweep: a line per trial and an overall bar; plain lines when not on a terminal."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Engine
+
+from scheduler.sweep.expand import expected_cost
+from shared import store
+from shared.errors import ServiceError, StoreUnavailable
+from shared.queue import find_workers, require_broker
+from shared.store import Trial
+
+PERIOD_SECONDS = 0.5
+# Longer than a worker needs to take the next trial.
+STALL_SECONDS = 10.0
+_TERMINAL = ("succeeded", "failed", "cancelled")
+_STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "yellow", "queued": "dim"}
+
+
+def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: Console) -> list[Trial]:
+    """Show progress until every trial has ended; returns the trials. KeyboardInterrupt passes through.
+
+    When nothing moves for a while it says what it waits for.
+    """
+    started = time.monotonic()
+    stall = Stall(broker_url)
+    if not console.is_terminal:
+        return _watch_plainly(engine, sweep_id, console, stall)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=40), TextColumn("{task.fields[left]}")
+    )
+    task = bar.add_task("", total=1.0, left="")
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        while True:
+            trials = _read(engine, sweep_id, console)
+            fraction = done_fraction(trials)
+            n_ended = sum(trial.status in _TERMINAL for trial in trials)
+            bar.update(
+                task,
+                completed=fraction,
+                description=f"{n_ended}/{len(trials)} trials",
+                left=_time_left(fraction, time.monotonic() - started),
+            )
+            live.update(Group(progress_table(trials), bar, Text(stall.reason(trials) or "", style="yellow")))
+            if n_ended == len(trials):
+                return trials
+            time.sleep(PERIOD_SECONDS)
+
+
+def done_fraction(trials: Sequence[Trial]) -> float:
+    """Share of the expected work that is done, in [0, 1]; the epochs of running trials count."""
+    total = sum(expected_cost(trial.config) for trial in trials)
+    done = 0.0
+    for trial in trials:
+        cost = expected_cost(trial.config)
+        if trial.status in _TERMINAL:
+            done += cost
+        elif trial.status == "running" and trial.config.training is not None:
+            done += cost * min((trial.epoch or 0) / trial.config.training.max_epochs, 1.0)
+    return done / total if total else float(all(trial.status in _TERMINAL for trial in trials))
+
+
+def progress_table(trials: Sequence[Trial]) -> Table:
+    """One line a trial: label, state, epoch, validation RMSE, elapsed."""
+    table = Table("trial", "state", "epoch", "val RMSE", "elapsed", box=None, pad_edge=False)
+    for trial in trials:
+        state = trial.status + (f" (attempt {trial.attempt})" if trial.attempt > 1 else "")
+        table.add_row(
+            trial.label,
+            f"[{_STYLES[trial.status]}]{state}[/]",
+            "" if trial.epoch is None else str(trial.epoch),
+            "" if trial.val_rmse is None else f"{trial.val_rmse:.4f}",
+            _elapsed(trial),
+        )
+    return table
+
+
+class Stall:
+    """Finds out why a sweep does not move: trials are queued, none runs, and that for a while."""
+
+    def __init__(self, broker_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._broker_url = broker_url
+        self._clock = clock
+        self._state: object = None
+        self._moved_at = self._asked_at = clock()
+        self._reason: str | None = None
+
+    def reason(self, trials: Sequence[Trial]) -> str | None:
+        """What is waited for, in one line; None while something moves."""
+        now = self._clock()
+        state = [(trial.status, trial.attempt, trial.epoch) for trial in trials]
+        statuses = {trial.status for trial in trials}
+        if state != self._state or "running" in statuses or "queued" not in statuses:
+            self._state, self._moved_at, self._reason = state, now, None
+        elif now - max(self._moved_at, self._asked_at) >= STALL_SECONDS:
+            self._asked_at = now
+            n_queued = sum(trial.status == "queued" for trial in trials)
+            self._reason = f"{n_queued} trials wait, none runs: {why_waiting(self._broker_url)}"
+        return self._reason
+
+
+def why_waiting(broker_url: str) -> str:
+    """Why queued trials are not taken, as far as it can be seen from here."""
+    try:
+        require_broker(broker_url)
+        workers = find_workers(broker_url)
+    except ServiceError as error:
+        return str(error)
+    if not workers:
+        return "no worker answers; `make status` shows the services, `make logs` their last words"
+    return f"{', '.join(workers)} answers but took none yet; the watcher publishes again what has no message"
+
+
+def _watch_plainly(engine: Engine, sweep_id: int, console: Console, stall: Stall) -> list[Trial]:
+    reason = None
+    shown: dict[int, tuple[str, int]] = {}
+    while True:
+        trials = _read(engine, sweep_id, console)
+        n_ended = sum(trial.status in _TERMINAL for trial in trials)
+        for trial in trials:
+            state = (trial.status, trial.attempt)
+            if shown.get(trial.trial_id, ("queued", 0)) != state:
+                shown[trial.trial_id] = state
+                console.print(_plain_line(trial, n_ended, len(trials)), soft_wrap=True, highlight=False)
+        if (why := stall.reason(trials)) != reason:
+            reason = why
+            if why:
+                console.print(why, soft_wrap=True, highlight=False, markup=False)
+        if n_ended == len(trials):
+            return trials
+        time.sleep(PERIOD_SECONDS)
+
+
+def _plain_line(trial: Trial, n_ended: int, n_trials: int) -> str:
+    line = f"[{n_ended}/{n_trials}] {trial.label}: {trial.status}"
+    if trial.attempt > 1:
+        line += f" (attempt {trial.attempt})"
+    if trial.status == "succeeded":
+        line += f", val RMSE {trial.val_rmse:.4f}" if trial.val_rmse is not None else ""
+        line += f", {_elapsed(trial)}"
+    if trial.status == "failed":
+        line += f", {trial.error_reason}: {trial.error_message}"
+    return line.replace("[", "\\[", 1)
+
+
+def _read(engine: Engine, sweep_id: int, console: Console) -> list[Trial]:
+    was_away = False
+    while True:
+        try:
+            trials = store.sweep_trials(engine, sweep_id)
+        except StoreUnavailable as error:
+            if not was_away:
+                console.print(f"waiting for the database: {error}", soft_wrap=True, markup=False)
+            was_away = True
+            time.sleep(2.0)
+        else:
+            if was_away:
+                console.print("the database is back")
+            return trials
+
+
+def _elapsed(trial: Trial) -> str:
+    if trial.started_at is None or trial.status == "queued":
+        return ""
+    seconds = int(((trial.finished_at or datetime.now(UTC)) - trial.started_at).total_seconds())
+    return f"{max(seconds, 0) // 60}:{max(seconds, 0) % 60:02d}"
+
+
+def _time_left(fraction: float, elapsed_seconds: float) -> str:
+    if fraction < 0.02:
+        return "estimating the time left"
+    seconds = int(elapsed_seconds * (1 - fraction) / fraction)
+    return f"about {seconds // 60}:{seconds % 60:02d} left"

@@ -1,0 +1,194 @@
+"""The commands of the stack; those of the product run in the scheduler's container."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from scheduler.stack.engine import (
+    ROOT,
+    StackError,
+    addresses_of,
+    check,
+    find_compose,
+    find_containers,
+    find_running,
+    has_containers,
+    health_of,
+    name_of,
+    output,
+    wait_until_healthy,
+)
+from scheduler.stack.env_file import (
+    ENV_FILE,
+    complete_env_file,
+    project_name,
+    read_env_file,
+    set_in_env_file,
+)
+
+# Options of the product's commands that are passed on into the container.
+_PASSED = (
+    *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "C", "Q", "ARGS", "RECSWEEP_USER", "KEEP", "NOTE"),
+    *("YES", "ANALYST_PASSWORD", "TERM"),
+)
+
+
+def up() -> int:
+    """Write .env where it is missing, build the image, start everything, wait until it is healthy."""
+    compose = find_compose()
+    if complete_env_file():
+        _say(f"Wrote {ENV_FILE} with random passwords")
+    n_workers = _n_workers()
+    _say("Building the image (TensorFlow is large: some minutes the first time)")
+    # The services share one image: built once, not once a service.
+    check([*compose, "build", "scheduler"])
+    _start(compose, n_workers)
+    env = read_env_file()
+    address = _address(env)
+    _say(f"Up with {n_workers} worker containers. Next: make sweep")
+    _say(f"Flower:   {_flower_line(env)}")
+    _say(f"Postgres: {address}:{env['POSTGRES_PORT']}, user and database recsweep, or: make psql")
+    _say(f"Metrics:  http://{address}:{env['SCHEDULER_PORT']}/metrics")
+    return 0
+
+
+def down() -> int:
+    """Stop and remove the containers; with VOLUMES=1 everything stored too."""
+    project_name()
+    is_all = bool(os.environ.get("VOLUMES"))
+    check([*find_compose(), "down", "--remove-orphans", *(["--volumes"] if is_all else [])])
+    _say("Stopped, and all results deleted." if is_all else "Stopped. The results stay: make up")
+    return 0
+
+
+def clean() -> int:
+    """Stop, and delete everything stored; asks first unless YES=1."""
+    if not os.environ.get("YES"):
+        answer = input(f"Delete all results, models and caches of {project_name()}? [y/N]: ")
+        if answer.strip().lower() not in ("y", "yes"):
+            return 1
+    os.environ["VOLUMES"] = "1"
+    return down()
+
+
+def status() -> int:
+    """The containers, then what the product itself says."""
+    lines = [("container", "state", "address")]
+    lines += [(name_of(one), health_of(one), addresses_of(one)) for one in find_containers(project_name())]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        _say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return run(["status"])
+
+
+def logs() -> int:
+    """The last lines of every container's log, or the log of one trial (TRIAL=label)."""
+    if os.environ.get("TRIAL"):
+        return run(["logs"])
+    return subprocess.call([*find_compose(), "logs", "--no-color", "--tail", "25"], cwd=ROOT)
+
+
+def flower() -> int:
+    """Print where Flower is."""
+    _say(_flower_line(read_env_file()))
+    return 0
+
+
+def is_up() -> int:
+    """Print "up" from `make up` to `make down`, also while containers stand still; every `make` asks."""
+    if not shutil.which("docker") or not has_containers(project_name()):
+        return 1
+    _say("up")
+    return 0
+
+
+def run(arguments: list[str]) -> int:
+    """Become a command of the product in the scheduler's container."""
+    environment = dict(os.environ)
+    if arguments[0] == "sweep":
+        _prepare_sweep(environment)
+    passed = [word for name in _PASSED if environment.get(name) for word in ("--env", name)]
+    terminal = []
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        terminal = ["--tty", "--env", f"COLUMNS={shutil.get_terminal_size().columns}"]
+    command = ["docker", "exec", "--interactive", *terminal, *passed, _scheduler()]
+    command += ["python", "-m", "scheduler", *arguments]
+    os.execvpe(command[0], command, environment)  # noqa: S606  Keys, such as Ctrl-C, go to it directly.
+
+
+def _prepare_sweep(environment: dict[str, str]) -> None:
+    """Workers as many as asked, the data and the sweep file readable in the container."""
+    is_changed = bool(environment.get("WORKERS"))
+    if environment.get("DATA_DIR"):
+        is_changed |= _show_data(Path(environment["DATA_DIR"]).expanduser().resolve())
+    if is_changed:
+        _start(find_compose(), _n_workers())
+    sweep = environment.get("SWEEP", "")
+    if sweep.endswith(".toml") or "/" in sweep:
+        environment["SWEEP"] = _copy_sweep_file(Path(sweep))
+
+
+def _show_data(folder: Path) -> bool:
+    """Remember the folder of the data; returns whether the container does not see it yet."""
+    if not folder.is_dir():
+        raise StackError(f"DATA_DIR must be a folder; got {folder}")
+    # It takes precedence over .env when compose reads both.
+    os.environ["DATA_DIR"] = str(folder)
+    mounts = json.loads(output(["docker", "inspect", "--format", "{{json .Mounts}}", _scheduler()]))
+    if any(mount["Destination"] == "/data" and mount["Source"] == str(folder) for mount in mounts):
+        return False
+    set_in_env_file("DATA_DIR", str(folder))
+    return True
+
+
+def _copy_sweep_file(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StackError(f"{path}: cannot be read: {error.strerror}") from error
+    target = "/tmp/" + re.sub(r"[^A-Za-z0-9._-]", "_", path.name)  # noqa: S108  In the container.
+    command = ["docker", "exec", "--interactive", _scheduler(), "sh", "-c", 'cat > "$1"', "sh", target]
+    subprocess.run(command, input=content, check=True)
+    return target
+
+
+def _start(compose: list[str], n_workers: int) -> None:
+    check([*compose, "up", "--detach", "--no-build", "--remove-orphans", "--scale", f"worker={n_workers}"])
+    wait_until_healthy(project_name())
+
+
+def _n_workers() -> int:
+    """WORKERS, else as many as there are, else one a core of the engine's host."""
+    asked = os.environ.get("WORKERS")
+    if asked:
+        if not asked.isdigit():
+            raise StackError(f"WORKERS must be a whole number from 0; got {asked!r}")
+        return int(asked)
+    labels = (one["Config"]["Labels"] for one in find_containers(project_name()))
+    n_existing = sum(one.get("com.docker.compose.service") == "worker" for one in labels)
+    return n_existing or max(1, int(output(["docker", "info", "--format", "{{.NCPU}}"])))
+
+
+def _scheduler() -> str:
+    ids = find_running(project_name(), "scheduler")
+    if not ids:
+        raise StackError("the stack stands still: start it with `make up`, or remove it with `make down`")
+    return ids[0]
+
+
+def _address(env: dict[str, str]) -> str:
+    return env.get("PUBLISH_ADDRESS") or "127.0.0.1"
+
+
+def _flower_line(env: dict[str, str]) -> str:
+    user, port = env.get("FLOWER_USER") or "recsweep", env.get("FLOWER_PORT") or "5555"
+    return f"http://{_address(env)}:{port} (user {user}, password in {ENV_FILE})"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

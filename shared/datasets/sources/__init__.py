@@ -1,0 +1,1 @@
+"""Where ratings come from: the known sets, their layouts, archives and downloads, and the built-in sample."""

@@ -1,0 +1,111 @@
+"""GroupLens' MovieLens layouts, as the readme in each archive describes them.
+
+Readmes: files.grouplens.org/datasets/movielens/ml-1m-README.txt and ml-100k-README.txt. Text is latin-1.
+The user files are not read: the models know users by id alone.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from shared.datasets.dataset import Dataset
+from shared.datasets.prepare import Item, prepare_dataset
+from shared.datasets.sources.rating_lines import parse_rating_lines
+from shared.datasets.sources.raw_files import RawFile
+from shared.errors import DatasetError
+
+ML_1M_FILES = ("ratings.dat", "movies.dat")
+ML_100K_FILES = ("u.data", "u.item", "u.genre")
+
+_NO_GENRES = frozenset({"", "(no genres listed)", "unknown"})
+_ITEM_FIELDS_100K = 5  # Id, title, release date, video release date, URL; then one flag for each genre.
+_LONGEST_QUOTE = 80
+
+
+def parse_ml_1m(files: Mapping[str, RawFile]) -> Dataset:
+    """`ratings.dat` (user::item::rating::timestamp) and `movies.dat` (item::title::genre|genre).
+
+    Raises DatasetError with file and line for a line that does not parse.
+    """
+    ratings = files["ratings.dat"]
+    table = parse_rating_lines(ratings.content, "::", ratings.where)
+    return prepare_dataset("ml-1m", table, _parse_movies(files["movies.dat"]))
+
+
+def parse_ml_100k(files: Mapping[str, RawFile]) -> Dataset:
+    """`u.data` (tabs), `u.item` (pipes, a 0/1 flag for each genre) and `u.genre` (name|number).
+
+    The genre "unknown" says that none is known: such an item has no genres.
+    Raises DatasetError with file and line for a line that does not parse.
+    """
+    data = files["u.data"]
+    table = parse_rating_lines(data.content, "\t", data.where)
+    genres = _parse_genre_names(files["u.genre"])
+    return prepare_dataset("ml-100k", table, _parse_flagged_items(files["u.item"], genres))
+
+
+def _parse_movies(file: RawFile) -> list[Item]:
+    items: dict[str, Item] = {}
+    for number, line in _lines(file):
+        item_id, _, rest = line.partition("::")
+        # From the right, so that a title may hold the separator.
+        title, separator, genres = rest.rpartition("::")
+        if not separator:
+            raise _line_error(file, number, line, "an item line is 'item id::title::genre|genre'")
+        _add_item(items, Item(item_id, title, _real_genres(genres.split("|"))), file, number, line)
+    return list(items.values())
+
+
+def _parse_flagged_items(file: RawFile, genre_names: list[str]) -> list[Item]:
+    items: dict[str, Item] = {}
+    for number, line in _lines(file):
+        fields = line.split("|")
+        flags = fields[_ITEM_FIELDS_100K:]
+        if len(flags) != len(genre_names) or not set(flags) <= {"0", "1"}:
+            n_flags = f"{len(genre_names)} flags of 0 or 1 (the genres in u.genre)"
+            rule = f"an item line is id|title|date|date|URL and {n_flags}"
+            raise _line_error(file, number, line, rule)
+        genres = [name for name, flag in zip(genre_names, flags, strict=True) if flag == "1"]
+        _add_item(items, Item(fields[0], fields[1], _real_genres(genres)), file, number, line)
+    return list(items.values())
+
+
+def _parse_genre_names(file: RawFile) -> list[str]:
+    """Genre names by their number."""
+    names: list[str] = []
+    for number, line in _lines(file):
+        name, _, place = line.rpartition("|")
+        if place != str(len(names)):
+            raise _line_error(file, number, line, "a genre line is 'name|number', numbered from 0")
+        names.append(name)
+    return names
+
+
+def _add_item(items: dict[str, Item], item: Item, file: RawFile, number: int, line: str) -> None:
+    is_whole_number = item.item_id.isascii() and item.item_id.isdigit()
+    if not is_whole_number or "\0" in line:
+        raise _line_error(file, number, line, "an item line starts with a whole number and is text")
+    item_id = str(int(item.item_id))
+    if item_id in items:
+        raise _line_error(file, number, line, f"an item has one line, and item {item_id} has one already")
+    items[item_id] = Item(item_id, item.title.strip(), item.genres)
+
+
+def _real_genres(names: list[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in _NO_GENRES)
+
+
+def _lines(file: RawFile) -> Iterator[tuple[int, str]]:
+    """Lines with their number from 1; blank ones at the end do not count."""
+    text = file.content.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
+    if not text.strip():
+        raise DatasetError(
+            f"{file.where}: the file holds at least one line; this one is empty. Supply it anew."
+        )
+    # Not splitlines(): it would also break at characters of latin-1 such as 0x85.
+    yield from enumerate(text.split("\n"), start=1)
+
+
+def _line_error(file: RawFile, number: int, line: str, rule: str) -> DatasetError:
+    return DatasetError(
+        f"{file.where}, line {number}: {rule}; got {line[:_LONGEST_QUOTE]!r}. "
+        "Correct the line, or unpack the archive again."
+    )

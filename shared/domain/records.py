@@ -1,0 +1,236 @@
+"""Frozen records that cross the border between the database and everybody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.domain.architecture import TrialConfig
+from shared.domain.protocol import Protocol
+from shared.errors import FailureReason
+
+TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
+LeaseState = Literal["held", "cancelled", "superseded"]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One stored sweep."""
+
+    sweep_id: int
+    name: str
+    dataset_id: int
+    dataset_name: str
+    fingerprint: str
+    is_synthetic: bool
+    protocol: Protocol
+    code_version: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One stored trial as progress and plan need it; `epoch` and `val_rmse` are those of now."""
+
+    trial_id: int
+    sweep_id: int
+    label: str
+    config: TrialConfig
+    status: TrialStatus
+    attempt: int
+    attempts_allowed: int
+    worker: str | None
+    epoch: int | None
+    val_rmse: float | None
+    error_reason: FailureReason | None
+    error_message: str | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run one attempt of a trial, and all that is needed to run it."""
+
+    trial_id: int
+    attempt: int
+    sweep_id: int
+    label: str
+    config: TrialConfig
+    protocol: Protocol
+    dataset_name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One finished epoch: the two Keras losses, and the RMSE of the served prediction on validation."""
+
+    epoch: int
+    loss: float
+    val_loss: float
+    val_rmse: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class RankedItems:
+    """Lists of items, one row an entry, ordered by user_index then rank (from 1).
+
+    user_index, rank, item_index: (n_rows,) int32      score: (n_rows,) float32, unclipped
+    rating: (n_rows,) float32, only for rating predictions
+    """
+
+    user_index: npt.NDArray[np.int32]
+    rank: npt.NDArray[np.int32]
+    item_index: npt.NDArray[np.int32]
+    score: npt.NDArray[np.float32]
+    rating: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResult:
+    """All that a succeeded trial leaves in the database, written in one transaction.
+
+    `metrics` are those of the validation split by name (`rmse`, `ndcg@20`, …). A baseline has no epochs,
+    `best_epoch`, `val_loss` or `model_url`.
+    """
+
+    n_parameters: int
+    best_epoch: int | None
+    val_loss: float | None
+    val_rmse: float
+    metrics: Mapping[str, float]
+    epochs: tuple[EpochRecord, ...]
+    recommendations: RankedItems
+    rating_predictions: RankedItems
+    model_url: str | None
+    log_url: str
+    train_seconds: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """How many trials of a sweep are in which state; `n_lost` of the running ones have lost their worker."""
+
+    sweep_id: int
+    name: str
+    dataset_name: str
+    is_synthetic: bool
+    n_trials: int
+    n_queued: int
+    n_running: int
+    n_succeeded: int
+    n_failed: int
+    n_cancelled: int
+    n_lost: int
+    n_retried: int
+    train_seconds: float
+    best_rmse: float | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One line of the view `leaderboard`; what a trial has not measured is None.
+
+    Ranking metrics are those at `k`. The two comparisons say in words whether an architecture beats the
+    baselines; they are None for baselines.
+    """
+
+    rank: int
+    trial_id: int
+    label: str
+    status: TrialStatus
+    is_baseline: bool
+    n_parameters: int | None
+    best_epoch: int | None
+    val_loss: float | None
+    rmse: float | None
+    mae: float | None
+    k: int
+    ndcg: float | None
+    recall: float | None
+    precision: float | None
+    map: float | None
+    hit_rate: float | None
+    mrr: float | None
+    coverage: float | None
+    popularity: float | None
+    novelty: float | None
+    rmse_against_baselines: str | None
+    ndcg_against_baselines: str | None
+    train_seconds: float | None
+    peak_memory_bytes: int | None
+    attempt: int
+    model_url: str | None
+    log_url: str | None
+    error_reason: FailureReason | None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    `predicted_rating` is the score clipped to the scale of the data set, None where scores are no ratings.
+    """
+
+    rank: int
+    item_id: str
+    title: str
+    genres: tuple[str, ...]
+    n_ratings: int
+    score: float
+    predicted_rating: float | None
+
+
+@dataclass(frozen=True)
+class RatingPrediction:
+    """One of the items a user rated highest, with the prediction for it, not clipped."""
+
+    rank: int
+    item_id: str
+    title: str
+    genres: tuple[str, ...]
+    rating: float
+    prediction: float
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One row of the history: which trial is served for a data set from then on.
+
+    `trial_id` None: the best trial of the latest sweep.
+    """
+
+    promotion_id: int
+    dataset_id: int
+    trial_id: int | None
+    promoted_at: datetime
+    note: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """A stored query: its question and its parameters with their defaults, None where SQL chooses one."""
+
+    name: str
+    question: str
+    parameters: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a check of the stored lists found wrong with a trial."""
+
+    check: str
+    label: str
+    n_rows: int
+    example: str

@@ -1,4 +1,0 @@
-"""The docker-compose stack: `python3 -m shared.stack COMMAND`.
-
-It needs Docker and the standard library alone, so that a server that only runs containers builds no .venv.
-"""

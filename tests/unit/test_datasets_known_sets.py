@@ -1,0 +1,210 @@
+"""Where data are looked for, in which order, and what is said when they are missing or broken."""
+
+import dataclasses
+import hashlib
+import re
+import zipfile
+
+import pytest
+
+from shared.datasets.sources import known_sets
+from shared.datasets.sources.download import DownloadError
+from shared.datasets.sources.known_sets import REGISTRY, Archive, load_dataset, resolve_dataset
+from shared.errors import DatasetError
+from shared.settings import Settings
+
+RATINGS = "1::10::5::978300760\n2::10::3::978302109\n2::20::4::978302110\n"
+MOVIES = "10::Ten (1999)::Drama\n20::Twenty (1999)::Comedy\n"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    return Settings(_env_file=None, data_dir=data_dir, state_dir=tmp_path / "state")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Whoever comes to the download is told that there is no network."""
+
+    def fail(url, *args):
+        raise DownloadError(f"{url} cannot be downloaded: no connection to the server")
+
+    monkeypatch.setattr(known_sets, "fetch_archive", fail)
+
+
+def write_folder(folder, ratings=RATINGS, movies=MOVIES):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ratings.dat").write_bytes(ratings.encode("latin-1"))
+    (folder / "movies.dat").write_bytes(movies.encode("latin-1"))
+
+
+def write_zip(archive, monkeypatch, members):
+    """Write a zip archive and make it the published ml-1m."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, text in members.items():
+            opened.writestr(name, text.encode("latin-1"))
+    publish(monkeypatch, archive.read_bytes())
+
+
+def publish(monkeypatch, content):
+    source = REGISTRY["ml-1m"]
+    origin = dataclasses.replace(source.origin, sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(
+        known_sets, "REGISTRY", REGISTRY | {"ml-1m": dataclasses.replace(source, origin=origin)}
+    )
+
+
+WHOLE = {"ml-1m/README": "", "ml-1m/ratings.dat": RATINGS, "ml-1m/movies.dat": MOVIES}
+
+
+def test_a_folder_in_data_dir_is_read(settings):
+    write_folder(settings.data_dir / "ml-1m")
+    dataset = load_dataset("ml-1m", settings)
+    assert (dataset.name, dataset.n_users, dataset.n_items, dataset.n_ratings) == ("ml-1m", 2, 2, 3)
+
+
+def test_data_dir_may_be_the_folder_itself(settings):
+    write_folder(settings.data_dir)
+    assert load_dataset("ml-1m", settings).n_ratings == 3
+
+
+@pytest.mark.parametrize("prefix", ["ml-1m/", ""])
+def test_a_zip_in_data_dir_is_read(settings, monkeypatch, prefix):
+    members = {f"{prefix}ratings.dat": RATINGS, f"{prefix}movies.dat": MOVIES}
+    write_zip(settings.data_dir / "ml-1m.zip", monkeypatch, members)
+    assert load_dataset("ml-1m", settings).n_ratings == 3
+
+
+def test_folder_and_zip_give_the_same_data(settings, monkeypatch):
+    write_zip(settings.data_dir / "ml-1m.zip", monkeypatch, WHOLE)
+    from_zip = load_dataset("ml-1m", settings)
+    write_folder(settings.data_dir / "ml-1m")
+    assert load_dataset("ml-1m", settings).fingerprint == from_zip.fingerprint
+
+
+def test_a_folder_is_taken_before_a_zip(settings):
+    write_folder(settings.data_dir / "ml-1m")
+    (settings.data_dir / "ml-1m.zip").write_bytes(b"other")
+    assert load_dataset("ml-1m", settings).n_ratings == 3
+
+
+def test_a_downloaded_archive_is_read(settings, monkeypatch):
+    def fetch(url, sha256, folder, progress):
+        assert folder == settings.cache_dir / "downloads"
+        return folder / "ml-1m.zip"
+
+    write_zip(settings.cache_dir / "downloads" / "ml-1m.zip", monkeypatch, WHOLE)
+    monkeypatch.setattr(known_sets, "fetch_archive", fetch)
+    assert load_dataset("ml-1m", settings).n_ratings == 3
+
+
+def test_every_archive_comes_by_https_with_a_sha_256():
+    archives = {
+        name: source.origin for name, source in REGISTRY.items() if isinstance(source.origin, Archive)
+    }
+    assert sorted(archives) == ["ml-100k", "ml-1m"]
+    for name, archive in archives.items():
+        assert archive.url == f"https://files.grouplens.org/datasets/movielens/{name}.zip"
+        assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(settings):
+    with pytest.raises(DatasetError, match="the known data sets are ml-1m, ml-100k, sample; got 'ml-2m'"):
+        load_dataset("ml-2m", settings)
+
+
+def test_a_named_set_that_cannot_be_had_is_an_error_with_the_remedy(settings):
+    with pytest.raises(DownloadError) as caught:
+        resolve_dataset("ml-1m", settings)
+    message = str(caught.value)
+    assert message.startswith(f"data set ml-1m is not in DATA_DIR ({settings.data_dir}) and https://")
+    assert message.endswith(
+        "Set DATA_DIR to a folder that holds ml-1m/ or ml-1m.zip, or take DATASET=sample."
+    )
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_with_no_name_and_no_data_the_sample_is_taken_with_one_line_of_notice(settings, name):
+    resolved = resolve_dataset(name, settings)
+    assert (resolved.dataset.name, resolved.dataset.is_synthetic) == ("sample", True)
+    assert "no connection to the server" in resolved.notice
+    assert "Going on with sample, a small synthetic data set." in resolved.notice
+    assert "\n" not in resolved.notice
+
+
+def test_with_no_name_ml_1m_is_taken_without_notice_when_it_is_there(settings):
+    write_folder(settings.data_dir / "ml-1m")
+    resolved = resolve_dataset(None, settings)
+    assert (resolved.dataset.name, resolved.notice) == ("ml-1m", None)
+
+
+def test_the_sample_needs_no_data_dir(settings):
+    elsewhere = settings.model_copy(update={"data_dir": settings.data_dir / "nowhere"})
+    assert resolve_dataset("sample", elsewhere).dataset.name == "sample"
+
+
+@pytest.mark.parametrize("missing", ["ratings.dat", "movies.dat"])
+def test_with_no_name_broken_data_are_an_error_and_no_reason_for_the_sample(settings, missing):
+    folder = settings.data_dir / "ml-1m"
+    write_folder(folder)
+    (folder / missing).unlink()
+    with pytest.raises(DatasetError, match=f"{re.escape(str(folder))}: .*; {missing} is missing"):
+        resolve_dataset(None, settings)
+
+
+def test_a_file_missing_in_data_dir_itself_is_told(settings):
+    (settings.data_dir / "movies.dat").write_text(MOVIES)
+    with pytest.raises(DatasetError, match=r"ratings\.dat is missing"):
+        load_dataset("ml-1m", settings)
+
+
+def test_a_data_dir_that_does_not_exist_is_told(settings):
+    nowhere = settings.model_copy(update={"data_dir": settings.data_dir / "nowhere"})
+    with pytest.raises(DatasetError, match=r"DATA_DIR must be a folder; there is none at .*nowhere"):
+        resolve_dataset(None, nowhere)
+
+
+def test_a_zip_with_another_checksum_is_refused_with_both_checksums_and_the_remedy(settings, monkeypatch):
+    archive = settings.data_dir / "ml-1m.zip"
+    write_zip(archive, monkeypatch, WHOLE)
+    publish(monkeypatch, b"published")
+    expected, got = (hashlib.sha256(c).hexdigest() for c in (b"published", archive.read_bytes()))
+    with pytest.raises(DatasetError) as caught:
+        load_dataset("ml-1m", settings)
+    message = str(caught.value)
+    assert f"{archive}: expected the archive of SHA-256 {expected}, got {got}" in message
+    assert f"if it is meant to differ, unpack it into the folder {settings.data_dir / 'ml-1m'}." in message
+    assert "cut short" not in message
+
+
+def test_a_truncated_zip_is_told(settings, monkeypatch):
+    archive = settings.data_dir / "ml-1m.zip"
+    write_zip(archive, monkeypatch, WHOLE)
+    archive.write_bytes(archive.read_bytes()[:200])
+    with pytest.raises(DatasetError, match=r"\(200 bytes, cut short or no zip archive at all\)"):
+        resolve_dataset(None, settings)
+
+
+def test_a_zip_without_a_file_that_is_needed_is_told(settings, monkeypatch):
+    archive = settings.data_dir / "ml-1m.zip"
+    write_zip(archive, monkeypatch, {"ml-1m/ratings.dat": RATINGS})
+    with pytest.raises(DatasetError, match=r"needs a file movies\.dat; the archive has none"):
+        load_dataset("ml-1m", settings)
+
+
+def test_a_bad_line_in_a_zip_is_told_with_archive_member_and_line(settings, monkeypatch):
+    archive = settings.data_dir / "ml-1m.zip"
+    write_zip(archive, monkeypatch, WHOLE | {"ml-1m/ratings.dat": RATINGS + "1::x\n"})
+    with pytest.raises(DatasetError, match=f"{re.escape(str(archive))}:ml-1m/ratings.dat, line 4: "):
+        load_dataset("ml-1m", settings)
+
+
+def test_a_file_that_cannot_be_read_is_told(settings):
+    write_folder(settings.data_dir / "ml-1m")
+    (settings.data_dir / "ml-1m" / "movies.dat").unlink()
+    (settings.data_dir / "ml-1m" / "movies.dat").mkdir()
+    with pytest.raises(DatasetError, match=r"movies\.dat cannot be read: Is a directory"):
+        load_dataset("ml-1m", settings)

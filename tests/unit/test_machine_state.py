@@ -1,0 +1,81 @@
+"""What is remembered: private, whole, and clear when it cannot be read."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from scheduler.machine.secret import new_password, write_if_changed, write_private
+from scheduler.machine.state import load_state, new_state, save_state, state_lock
+from shared.errors import ServiceError
+
+
+def test_a_saved_state_is_read_back(tmp_path: Path) -> None:
+    state = new_state()
+    save_state(tmp_path, state)
+    assert load_state(tmp_path) == state
+
+
+def test_no_state_is_none(tmp_path: Path) -> None:
+    assert load_state(tmp_path) is None
+
+
+def test_the_state_is_readable_for_its_owner_only(tmp_path: Path) -> None:
+    save_state(tmp_path, new_state())
+    assert (tmp_path / "services.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"unknown": 1}', "[]"])
+def test_a_damaged_state_names_the_file_and_the_remedy(tmp_path: Path, text: str) -> None:
+    (tmp_path / "services.json").write_text(text)
+    with pytest.raises(ServiceError, match=r"services\.json is damaged: .* `make clean`"):
+        load_state(tmp_path)
+
+
+def test_passwords_differ_and_need_no_quoting() -> None:
+    assert new_password() != new_password()
+    assert new_password().isalnum()
+
+
+def test_an_unchanged_file_is_not_written_again(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    assert write_if_changed(file, "a")
+    before = file.stat()
+    assert not write_if_changed(file, "a")
+    assert file.stat() == before
+    assert write_if_changed(file, "b")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    write_private(file, "old")
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_private(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
+    order: list[str] = []
+    is_waiting = threading.Event()
+
+    def wait_for_lock() -> None:
+        is_waiting.set()
+        with state_lock(tmp_path):
+            order.append("second")
+
+    with state_lock(tmp_path):
+        thread = threading.Thread(target=wait_for_lock)
+        thread.start()
+        is_waiting.wait()
+        thread.join(timeout=0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]

@@ -1,0 +1,68 @@
+"""What a watcher of a sweep says when nothing moves."""
+
+from dataclasses import replace
+
+import pytest
+
+from scheduler import progress
+from scheduler.progress import STALL_SECONDS, Stall
+from shared.store import Trial
+from tests.factories import make_config
+
+QUEUED = Trial(
+    trial_id=1,
+    sweep_id=1,
+    label="concatenate_4_2_1",
+    config=make_config(),
+    status="queued",
+    attempt=0,
+    attempts_allowed=3,
+    worker=None,
+    epoch=None,
+    val_rmse=None,
+    error_reason=None,
+    error_message=None,
+    queued_at=None,
+    started_at=None,
+    finished_at=None,
+)
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(progress, "why_waiting", lambda _url: "no worker answers")
+    return Clock()
+
+
+def test_queued_trials_that_none_takes_are_explained_after_a_while(clock):
+    stall = Stall("redis://", clock)
+    assert stall.reason([QUEUED]) is None
+    clock.seconds = STALL_SECONDS - 1
+    assert stall.reason([QUEUED]) is None
+    clock.seconds = STALL_SECONDS
+    assert stall.reason([QUEUED]) == "1 trials wait, none runs: no worker answers"
+
+
+def test_a_running_trial_is_no_stall(clock):
+    stall = Stall("redis://", clock)
+    running = replace(QUEUED, trial_id=2, status="running", attempt=1)
+    stall.reason([QUEUED, running])
+    clock.seconds = 10 * STALL_SECONDS
+    assert stall.reason([QUEUED, running]) is None
+
+
+def test_a_change_ends_the_explanation(clock):
+    stall = Stall("redis://", clock)
+    stall.reason([QUEUED])
+    clock.seconds = STALL_SECONDS
+    assert stall.reason([QUEUED])
+    assert stall.reason([replace(QUEUED, attempt=1)]) is None

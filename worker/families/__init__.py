@@ -1,0 +1,1 @@
+"""One kind of model each: how it is fitted, scores, and is saved."""

@@ -1,0 +1,1 @@
+"""Two embeddings, a merge and dense layers: the architectures of 2020."""

@@ -1,0 +1,227 @@
+"""Scores of a trained tower.
+
+Without an activation the head is linear. With one, its first layer is split in a user and an item part, and
+the rest is compiled.
+"""
+
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shared.domain.architecture import Activation, Architecture, Merge
+from shared.errors import TrialError
+from worker.families.tower.weights import Weights
+from worker.ranking.scorers import (
+    SAFETY,
+    UNIT_ROUNDOFF_32,
+    Dense,
+    Float32s,
+    Float64s,
+    Indices,
+    LinearScorer,
+    Scorer,
+)
+
+# Numbers of the widest layer held at once, the tile of pairs that one call scores: 16 MB in a compiled block,
+# 4 MB where pairs are scored one operation after another and the caches should hold them in between.
+_BLOCK_TILE_NUMBERS = 2**22
+_PAIR_TILE_NUMBERS = 2**19
+# Largest slope, and size at 0, of the activations where these are not 1 and 0.
+_SLOPES: dict[Activation, float] = {"sigmoid": 0.25, "selu": 1.7581, "silu": 1.1, "gelu": 1.13}
+_SIZES_AT_ZERO: dict[Activation, float] = {"sigmoid": 0.5, "softplus": 0.6932}
+# Error of an activation in units of roundoff of 1 + |input|; exp, tanh and erf are approximated to a few.
+_ACTIVATION_UNITS = 16
+
+
+def weights_scorer(architecture: Architecture, weights: Weights, n_items: int) -> Scorer:
+    """The scorer of a trained model; only the first `n_items` rows of the item embedding are items.
+
+    A weight that is not finite is a TrialError: nothing can be ranked with it.
+    """
+    arrays = (
+        weights.user_embedding,
+        weights.item_embedding,
+        *(part for layer in weights.dense for part in layer),
+    )
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise TrialError(
+            "not_finite_loss",
+            "all weights must be finite to rank items; some are not: lower the learning rate and run again",
+        )
+    users = weights.user_embedding.astype(np.float64)
+    items = weights.item_embedding[:n_items].astype(np.float64)
+    dense = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights.dense]
+    if architecture.is_linear:
+        return _linear_scorer(architecture.merge, users, items, dense)
+    return TowerScorer(architecture, users, items, dense)
+
+
+class TowerScorer:
+    """Scores of one trained head with activations.
+
+    With the first kernel K and bias b, and U, V the two embeddings, the first layer before its activation is
+    concatenate: (U K₁ + b) + V K₂      average: (U K/2 + b) + V K/2      multiply: (U∘V) K + b
+    dot: uᵢ (V K) + b for each of the E entries uᵢ; the score is the mean over them.
+
+    `_user_part`: (n_users, n_copies, width) float64; n_copies is E for dot, else 1
+    `_item_part`: (n_items, width) float64
+    """
+
+    def __init__(self, architecture: Architecture, users: Float64s, items: Float64s, dense: Dense) -> None:
+        (kernel, bias), *self._layers = dense
+        self._merge, self._activation = architecture.merge, architecture.activation
+        self._kernel, self._bias = kernel, bias
+        self._user_part, self._item_part = _split_first_layer(self._merge, users, items, kernel, bias)
+        self._largest_item = np.abs(self._item_part).max(axis=0, initial=0)
+        self._dense_32 = _tensors([(kernel, bias), *self._layers], tf.float32)
+        self._dense_64 = _tensors([(kernel, bias), *self._layers], tf.float64)
+        self._user_part_32 = self._user_part.astype(np.float32)
+        n_copies, width = self._user_part.shape[1], max(users.shape[1], *(len(b) for _, b in dense))
+        self._pairs_at_once = max(1, _PAIR_TILE_NUMBERS // (n_copies * width))
+        block_pairs = max(1, _BLOCK_TILE_NUMBERS // (n_copies * width))
+        n_chunks = -(-self.n_items // block_pairs)
+        chunk_items = -(-self.n_items // n_chunks)
+        self._tile_users = max(1, block_pairs // chunk_items)
+        padded = np.zeros((n_chunks * chunk_items, self._item_part.shape[1]), np.float32)
+        padded[: self.n_items] = self._item_part
+        self._item_chunks = [tf.constant(chunk[None, None]) for chunk in np.split(padded, n_chunks)]
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue."""
+        return len(self._item_part)
+
+    def score_block(self, user_index: Indices) -> Float32s:
+        """Tile by tile; tiles are padded to one shape, so that each head is compiled once."""
+        score_tile = _compiled(self._merge, self._activation)
+        scores = np.empty((len(user_index), self.n_items), np.float32)
+        for first in range(0, len(user_index), self._tile_users):
+            tile = user_index[first : first + self._tile_users]
+            users = np.zeros((self._tile_users, *self._user_part.shape[1:]), np.float32)
+            users[: len(tile)] = self._user_part_32[tile]
+            user_part = tf.constant(users[:, :, None])  # (tile_users, n_copies, 1, width)
+            column = 0
+            for item_part in self._item_chunks:  # (1, 1, chunk_items, width)
+                columns = scores[first : first + len(tile), column : column + item_part.shape[2]]
+                chunk = score_tile(user_part, item_part, self._dense_32).numpy()
+                columns[:] = chunk[: len(tile), : columns.shape[1]]
+                column += item_part.shape[2]
+        return scores
+
+    def error_bound(self, user_index: Indices) -> Float64s:
+        """Running error analysis (Higham, Accuracy and Stability, 3.3) with the largest item of each column.
+
+        A layer of n inputs errs by |K|ᵀ error + (n + 2) u (|K|ᵀ size + |b|), an activation by its slope times
+        the error plus its own; holds for any order of the sums.
+        """
+        unit = UNIT_ROUNDOFF_32
+        slope = _SLOPES.get(self._activation, 1.0)
+        units = 0 if self._activation == "relu" else _ACTIVATION_UNITS
+        size, n_terms = np.abs(self._user_part[user_index]), 3  # (n_block, n_copies, width)
+        if self._merge == "multiply":
+            size, n_terms = (
+                size * self._largest_item @ np.abs(self._kernel) + np.abs(self._bias),
+                len(self._kernel) + 3,
+            )
+        elif self._merge == "dot":
+            size = size * self._largest_item + np.abs(self._bias)
+        else:
+            size = size + self._largest_item
+        error = n_terms * unit * size
+        for kernel, bias in self._layers:
+            error = slope * error + units * unit * (1 + size)
+            size = slope * size + _SIZES_AT_ZERO.get(self._activation, 0.0)
+            size = size @ np.abs(kernel) + np.abs(bias)
+            error = error @ np.abs(kernel) + (len(kernel) + 2) * unit * size
+        error += size.shape[1] * unit * size
+        return np.asarray(SAFETY * error[:, :, 0].mean(axis=1))
+
+    def score_pairs(self, user_index: Indices, item_index: Indices) -> Float64s:
+        """The same head in float64, at most one tile of pairs at a time."""
+        scores = np.empty(len(user_index))
+        for first in range(0, len(scores), self._pairs_at_once):
+            tile = slice(first, first + self._pairs_at_once)
+            user_part = tf.constant(self._user_part[user_index[tile]])  # (n, n_copies, width)
+            item_part = tf.constant(self._item_part[item_index[tile], None])  # (n, 1, width)
+            scores[tile] = _score(self._merge, self._activation, user_part, item_part, self._dense_64).numpy()
+        return scores
+
+    def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
+        """The score is the predicted rating."""
+        return self.score_pairs(user_index, item_index)
+
+
+def _linear_scorer(merge: Merge, users: Float64s, items: Float64s, dense: Dense) -> LinearScorer:
+    """Dense layers without activation are one affine map (w, c) of the merged vector.
+
+    concatenate: u·w₁ + v·w₂ + c      average: (u + v)/2 · w + c      multiply: (u∘w)·v + c
+    dot: the mean over the outer product's rows, mean(u) (v·w) + c
+    """
+    kernel, bias = dense[0]
+    for next_kernel, next_bias in dense[1:]:
+        kernel, bias = kernel @ next_kernel, bias @ next_kernel + next_bias
+    weight = kernel[:, 0]
+    user_offsets = np.full(len(users), bias[0])
+    item_offsets = np.zeros(len(items))
+    # einsum without `optimize` adds in one order, whatever the number of threads.
+    if merge == "multiply":
+        return LinearScorer(users * weight, items, user_offsets, item_offsets)
+    if merge == "dot":
+        item_vectors = np.einsum("ij,j->i", items, weight)[:, None]
+        return LinearScorer(users.mean(axis=1, keepdims=True), item_vectors, user_offsets, item_offsets)
+    size = users.shape[1]
+    user_weight, item_weight = (
+        (weight / 2, weight / 2) if merge == "average" else (weight[:size], weight[size:])
+    )
+    user_offsets += np.einsum("ij,j->i", users, user_weight)
+    item_offsets += np.einsum("ij,j->i", items, item_weight)
+    return LinearScorer(users[:, :0], items[:, :0], user_offsets, item_offsets)
+
+
+def _split_first_layer(
+    merge: Merge, users: Float64s, items: Float64s, kernel: Float64s, bias: Float64s
+) -> tuple[Float64s, Float64s]:
+    """User and item part of the first layer; shapes as in TowerScorer."""
+    if merge == "multiply":
+        return users[:, None], items
+    # einsum without `optimize` adds in one order, whatever the number of threads.
+    if merge == "dot":
+        return users[:, :, None], np.einsum("ij,jk->ik", items, kernel)
+    size = users.shape[1]
+    user_kernel, item_kernel = (
+        (kernel / 2, kernel / 2) if merge == "average" else (kernel[:size], kernel[size:])
+    )
+    user_part = np.einsum("ij,jk->ik", users, user_kernel) + bias
+    return user_part[:, None], np.einsum("ij,jk->ik", items, item_kernel)
+
+
+def _tensors(dense: Dense, dtype: tf.DType) -> tuple[tuple[Any, Any], ...]:
+    return tuple((tf.constant(kernel, dtype), tf.constant(bias, dtype)) for kernel, bias in dense)
+
+
+@cache
+def _compiled(merge: Merge, activation: Activation) -> Any:  # noqa: ANN401  TensorFlow ships no types.
+    """One compiled program for all models of these two, one more trace for each new shape."""
+
+    def score_tile(user_part: tf.Tensor, item_part: tf.Tensor, dense: Any) -> tf.Tensor:  # noqa: ANN401
+        return _score(merge, activation, user_part, item_part, dense)
+
+    return tf.function(score_tile, jit_compile=True)
+
+
+def _score(merge: Merge, activation: Activation, user_part: Any, item_part: Any, dense: Any) -> Any:  # noqa: ANN401
+    """Scores of the broadcast of both parts; axis 1 holds the copies, which are averaged."""
+    activate = keras.activations.get(activation)
+    (kernel, bias), *layers = dense
+    if merge == "multiply":
+        inputs = tf.tensordot(user_part * item_part, kernel, 1) + bias
+    elif merge == "dot":
+        inputs = user_part * item_part + bias
+    else:
+        inputs = user_part + item_part
+    for kernel, bias in layers:
+        inputs = tf.tensordot(activate(inputs), kernel, 1) + bias
+    return tf.reduce_mean(inputs[..., 0], axis=1)

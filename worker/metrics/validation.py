@@ -1,0 +1,195 @@
+"""Metrics of one trial on the validation split; pure NumPy.
+
+Ranking metrics judge `Rankings.evaluated`: the full ranking of the catalogue minus the user's training items,
+never a sample. An item is relevant when it is among the user's validation ratings with
+`protocol.relevance_threshold` or more. Their mean is over the users with at least one relevant item; users
+without one say nothing about a ranking and are left out. Whoever has no relevant item in the list counts 0.
+
+Ties are judged in an order that is random for every user. So a model that gives all items one score has the
+expected metrics of a random ranking, instead of those of the item ids.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.datasets.dataset import Dataset
+from shared.datasets.splits import Split
+from shared.domain.protocol import Protocol
+from shared.domain.records import RankedItems
+from worker.ranking.scorers import Float64s, Scorer
+from worker.ranking.top_k import Rankings
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedLists:
+    """What the ranking metrics need to know of the lists of `n_users` users with relevant items.
+
+    user: (n_hits,) int, from 0, of every relevant item in a list      rank: (n_hits,) int, from 1, its place
+    n_relevant: (n_users,) int, relevant items of each user, in the list or not      k: length of a full list
+    """
+
+    user: npt.NDArray[np.int64]
+    rank: npt.NDArray[np.int64]
+    n_relevant: npt.NDArray[np.int64]
+    k: int
+
+    def sum_by_user(self, values: Float64s) -> Float64s:
+        """(n_users,): the sum of one value a hit."""
+        return np.bincount(self.user, weights=values, minlength=len(self.n_relevant)).astype(
+            np.float64, copy=False
+        )
+
+
+def validation_metrics(
+    scorer: Scorer, dataset: Dataset, split: Split, protocol: Protocol, rankings: Rankings
+) -> dict[str, float]:
+    """Every metric by name; those of rankings are called `ndcg@20` for k = 20.
+
+    Metrics whose denominator is zero are left out: ranking metrics when no user has a relevant item, list
+    metrics when all recommendation lists are empty.
+    """
+    rows, k = split.validation, protocol.k
+    ratings = dataset.ratings[rows].astype(np.float64)
+    predictions = scorer.predict_ratings(dataset.user_index[rows], dataset.item_index[rows])
+    metrics = {"rmse": rmse(ratings, predictions), "mae": mae(ratings, predictions)}
+
+    relevant = rows[dataset.ratings[rows] >= protocol.relevance_threshold]
+    judged = judge_lists(rankings.evaluated, dataset.user_index[relevant], dataset.item_index[relevant], k)
+    if len(judged.n_relevant):
+        metrics |= {f"{name}@{k}": measure(judged) for name, measure in RANKING_METRICS.items()}
+
+    lists = rankings.recommendations
+    if len(lists.rank):
+        support = np.bincount(dataset.item_index[split.train], minlength=dataset.n_items)
+        metrics[f"coverage@{k}"] = coverage(lists, dataset.n_items)
+        metrics[f"popularity@{k}"] = popularity(lists, support)
+        metrics[f"novelty@{k}"] = novelty(lists, support, dataset.n_users)
+    return metrics
+
+
+def judge_lists(
+    lists: RankedItems, user_index: npt.NDArray[np.int32], item_index: npt.NDArray[np.int32], k: int
+) -> JudgedLists:
+    """Find the relevant pairs (user_index, item_index) in the lists; no pair occurs twice."""
+    users, n_relevant = np.unique(user_index, return_counts=True)
+    n_items = 1 + max(item_index.max(initial=0), lists.item_index.max(initial=0))
+    relevant = user_index.astype(np.int64) * n_items + item_index
+    listed = lists.user_index.astype(np.int64) * n_items + lists.item_index
+    is_hit = np.isin(listed, relevant) & (lists.rank <= k)
+    return JudgedLists(
+        user=np.searchsorted(users, lists.user_index[is_hit]),
+        rank=lists.rank[is_hit].astype(np.int64),
+        n_relevant=n_relevant.astype(np.int64),
+        k=k,
+    )
+
+
+def rmse(ratings: Float64s, predictions: Float64s) -> float:
+    """√(Σ (r - r̂)² / n) over the n validation ratings; predictions are not clipped.
+
+    Herlocker et al. 2004, Evaluating Collaborative Filtering Recommender Systems, 4.1.
+    """
+    return float(np.sqrt(np.mean((ratings - predictions) ** 2)))
+
+
+def mae(ratings: Float64s, predictions: Float64s) -> float:
+    """Σ |r - r̂| / n over the n validation ratings, predictions not clipped. Herlocker et al. 2004, 4.1."""
+    return float(np.mean(np.abs(ratings - predictions)))
+
+
+def ndcg(judged: JudgedLists) -> float:
+    """Σ over hits of 1 / log₂(rank + 1), divided by its largest possible value; mean over users. In [0, 1].
+
+    Gains are 0 and 1; the ideal list has min(k, n_relevant) hits at its top. Järvelin, Kekäläinen 2002,
+    Cumulated gain-based evaluation of IR techniques, with the discount log₂(rank + 1) at every rank.
+    """
+    discounts = 1 / np.log2(np.arange(1, judged.k + 1) + 1)
+    ideal = np.cumsum(discounts)[np.minimum(judged.n_relevant, judged.k) - 1]
+    return float(np.mean(judged.sum_by_user(discounts[judged.rank - 1]) / ideal))
+
+
+def recall(judged: JudgedLists) -> float:
+    """Hits / n_relevant; mean over users. In [0, 1]; below 1 for users with more than k relevant items.
+
+    Manning, Raghavan, Schütze 2008, Introduction to Information Retrieval, 8.3.
+    """
+    return float(np.mean(_hits(judged) / judged.n_relevant))
+
+
+def precision(judged: JudgedLists) -> float:
+    """Hits / k; mean over users. In [0, 1]; k also where the list is shorter. Manning et al. 2008, 8.4."""
+    return float(np.mean(_hits(judged) / judged.k))
+
+
+def average_precision(judged: JudgedLists) -> float:
+    """Σ over hits of (hits down to its rank) / rank, over min(k, n_relevant); mean over users. In [0, 1].
+
+    Mean average precision, Manning et al. 2008, 8.4, cut at k with the largest possible sum as denominator.
+    """
+    order = np.lexsort((judged.rank, judged.user))
+    user, rank = judged.user[order], judged.rank[order]
+    hits_above = np.arange(len(user)) - np.searchsorted(user, user)
+    terms = np.empty(len(user))
+    terms[order] = (hits_above + 1) / rank
+    return float(np.mean(judged.sum_by_user(terms) / np.minimum(judged.n_relevant, judged.k)))
+
+
+def hit_rate(judged: JudgedLists) -> float:
+    """Share of users with a relevant item in the list. Deshpande, Karypis 2004, Item-based top-N, 6.1."""
+    return float(np.mean(_hits(judged) > 0))
+
+
+def reciprocal_rank(judged: JudgedLists) -> float:
+    """1 / rank of the first hit, 0 without one; mean over users. In [0, 1]. Voorhees 1999, TREC-8 QA."""
+    first = np.full(len(judged.n_relevant), np.inf)
+    np.minimum.at(first, judged.user, judged.rank.astype(np.float64))
+    return float(np.mean(1 / first))
+
+
+def coverage(lists: RankedItems, n_items: int) -> float:
+    """Different items in the recommendation lists of all users / items of the catalogue. In [0, 1].
+
+    Catalogue coverage, Ge, Delgado-Battenfeld, Jannach 2010, Beyond accuracy, 3.1.
+    """
+    return len(np.unique(lists.item_index)) / n_items
+
+
+def popularity(lists: RankedItems, support: npt.NDArray[np.int64]) -> float:
+    """Training ratings of the recommended items: mean of a list, then mean over users with a list.
+
+    Average recommendation popularity, Abdollahpouri et al. 2019, Managing Popularity Bias, eq. 3.
+    """
+    return _mean_of_lists(lists, support[lists.item_index].astype(np.float64))
+
+
+def novelty(lists: RankedItems, support: npt.NDArray[np.int64], n_users: int) -> float:
+    """-log₂(training ratings of the item / n_users), in bits: mean of a list, then over users with a list.
+
+    0 when everybody rated everything that is recommended; an item without training ratings counts as having
+    one. Mean self-information, Zhou et al. 2010, Solving the apparent diversity-accuracy dilemma, eq. 4.
+    """
+    share = np.maximum(support, 1)[lists.item_index] / n_users
+    return _mean_of_lists(lists, -np.log2(share))
+
+
+RANKING_METRICS: Mapping[str, Callable[[JudgedLists], float]] = {
+    "ndcg": ndcg,
+    "recall": recall,
+    "precision": precision,
+    "map": average_precision,
+    "hit_rate": hit_rate,
+    "mrr": reciprocal_rank,
+}
+
+
+def _hits(judged: JudgedLists) -> Float64s:
+    return judged.sum_by_user(np.ones(len(judged.user)))
+
+
+def _mean_of_lists(lists: RankedItems, values: Float64s) -> float:
+    n_entries = np.bincount(lists.user_index)
+    sums = np.bincount(lists.user_index, weights=values)
+    return float(np.mean(sums[n_entries > 0] / n_entries[n_entries > 0]))

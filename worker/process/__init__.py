@@ -1,0 +1,1 @@
+"""A task process and its parent: pool, lease, shutdown, loss, memory, log."""

@@ -1,0 +1,1 @@
+"""Exact lists: scorers, and the top k of every user."""
