@@ -2,11 +2,14 @@
 
 import click
 
-from scheduler.commands.queries import analyst, promote, prune, queries, query, rollback
+from scheduler.commands.access import analyst, psql
+from scheduler.commands.housekeeping import clean, prune
+from scheduler.commands.questions import queries, query
 from scheduler.commands.results import leaderboard, recommend
-from scheduler.commands.services import clean, down, flower, logs, psql, status, watch
+from scheduler.commands.services import down, flower, logs, status, watch
+from scheduler.commands.serving import promote, rollback
 from scheduler.commands.sweeps import cancel, sweep
-from scheduler.commands.verify import verify
+from scheduler.commands.verification import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

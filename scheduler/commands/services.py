@@ -1,7 +1,6 @@
 """Commands about the services of this machine."""
 
 import logging
-import os
 import signal
 import threading
 from datetime import timedelta
@@ -10,9 +9,7 @@ import click
 
 from scheduler.commands.connection import open_store
 from scheduler.machine import (
-    clean_services,
     ensure_services,
-    psql_command,
     services_status,
     stop_services,
     tail_logs,
@@ -65,17 +62,6 @@ def _workers_text(broker_url: str) -> str:
     if not workers:
         return "Workers: none answers"
     return "Workers alive: " + ", ".join(f"{name} ({n} task processes)" for name, n in workers.items())
-
-
-@click.command()
-@click.option("--command", "-c", "statement", envvar="C", default=None, help="One SQL statement.")
-@one_line_errors
-def psql(statement: str | None) -> None:
-    """Open psql on the results, or run one statement."""
-    command, environment = psql_command(load_settings())
-    if statement:
-        command += ["-v", "ON_ERROR_STOP=1", "-c", statement]
-    os.execve(command[0], command, environment)  # noqa: S606  psql replaces this process, as a person expects.
 
 
 @click.command()
@@ -134,15 +120,3 @@ def down() -> None:
     """Stop all services of this machine; everything stored stays."""
     stop_services(load_settings())
     console.print("Stopped. The results stay; `make sweep` or `make status` picks them up again.")
-
-
-@click.command()
-@click.option("--yes", envvar="YES", is_flag=True, help="Do not ask.")
-@one_line_errors
-def clean(yes: bool) -> None:
-    """Stop all services and delete the results, models and caches of this machine."""
-    settings = load_settings()
-    if not yes:
-        click.confirm(f"Delete all results, models and caches in {settings.state_dir}?", abort=True)
-    clean_services(settings)
-    console.print(f"Deleted {settings.state_dir}")

@@ -5,7 +5,7 @@ import sys
 import click
 from sqlalchemy import Engine
 
-from scheduler.commands.connection import open_store, require_sweep
+from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.commands.results import print_leaderboard
 from scheduler.machine import Endpoints, ensure_services
 from scheduler.progress import watch_sweep
@@ -60,7 +60,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
 
 
 @click.command()
-@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
+@SWEEP_OPTION
 @one_line_errors
 def cancel(sweep_name: str | None) -> None:
     """Stop the latest sweep: queued trials never start, running ones stop within seconds."""
