@@ -89,6 +89,7 @@ class Watcher:
         asked = self._clock()
         was_paused = self._looked_at is not None and asked - self._looked_at > 2 * PERIOD_SECONDS
         try:
+            store.mark_ended_sweeps(self._engine)
             queued = store.queued_trials(self._engine)
             answered = self._clock()
             if self._was_away or was_paused or answered - asked > PERIOD_SECONDS:
@@ -121,7 +122,7 @@ class Watcher:
         }
 
     def _publish(self, trials: list[Trial]) -> None:
-        for trial in publish(self._engine, self._broker_url, trials):
+        for trial in publish(self._broker_url, trials):
             self._n_published[trial.trial_id] += 1
             logger.info(
                 "sweep %d trial %d %s: published, time %d since it was queued",

@@ -12,12 +12,14 @@ from shared.store import (
     Claim,
     EpochRecord,
     RankedItems,
+    RatedItems,
     Sweep,
     TrialResult,
     add_trials,
     claim_trial,
     create_sweep,
     finish_trial,
+    mark_ended_sweeps,
     save_dataset,
     sweep_trials,
 )
@@ -72,18 +74,18 @@ def make_ranked(dataset: Dataset, k: int = 2, seed: int = 0) -> RankedItems:
     )
 
 
-def make_rating_predictions(dataset: Dataset, k: int = 2) -> RankedItems:
+def make_rating_predictions(dataset: Dataset, k: int = 2) -> RatedItems:
     """The k top-rated items of every user; each prediction is half a star too high."""
     order = np.lexsort((dataset.item_index, -dataset.ratings, dataset.user_index))
     users = dataset.user_index[order]
     rank = np.arange(len(order)) - np.searchsorted(users, users) + 1
     top = order[rank <= k]
-    return RankedItems(
+    return RatedItems(
         user_index=dataset.user_index[top],
         rank=rank[rank <= k].astype(np.int32),
         item_index=dataset.item_index[top],
-        score=dataset.ratings[top] + np.float32(0.5),
         rating=dataset.ratings[top],
+        prediction=dataset.ratings[top] + np.float32(0.5),
     )
 
 
@@ -153,10 +155,11 @@ def claim_label(engine: Engine, sweep_id: int, label: str, lease_seconds: float 
 
 
 def store_result(engine: Engine, sweep_id: int, label: str, dataset: Dataset, result: TrialResult) -> int:
-    """Run a queued trial to its end in no time; gives its `trial_id`."""
+    """Run a queued trial to its end in no time, as the watcher notices; gives its `trial_id`."""
     claim = claim_label(engine, sweep_id, label)
     if not finish_trial(engine, claim, result, dataset):
         raise AssertionError(f"trial {label} was superseded")
+    mark_ended_sweeps(engine)
     return claim.trial_id
 
 

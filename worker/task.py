@@ -16,8 +16,8 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
 from shared import store
-from shared.artifacts import cached_artifact, delete_artifact
-from shared.datasets import Dataset, read_dataset
+from shared.artifacts import delete_artifact
+from shared.datasets import Dataset, load_prepared
 from shared.errors import DatasetError, FailureReason, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
@@ -99,19 +99,19 @@ def _attempt(engine: Engine, claim: Claim) -> str:
 
 
 def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
-    settings = load_settings()
-    url = log_url(settings.artifacts, claim)
+    artifact_root = store.artifact_root(engine, load_settings().artifacts)
+    url = log_url(artifact_root, claim)
     _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
-    dataset = _dataset(settings.artifacts, claim.fingerprint)
+    dataset = _dataset(artifact_root, claim.fingerprint)
     result = run_trial(
         claim,
         dataset,
-        settings.artifacts,
+        artifact_root,
         on_epoch=lambda epoch: _record_epoch(engine, claim, epoch),
         check_stop=lease.check,
     )
     _save(engine, claim, result, dataset)
-    delete_artifact(checkpoint_url(settings.artifacts, claim.trial_id))
+    delete_artifact(checkpoint_url(artifact_root, claim.trial_id))
     return f"{claim.label}: RMSE {result.val_rmse:.4f} in {result.train_seconds:.1f} s"
 
 
@@ -164,12 +164,6 @@ def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
 
 
 @lru_cache(maxsize=1)
-def _dataset(artifacts_url: str, fingerprint: str) -> Dataset:
+def _dataset(artifact_root: str, fingerprint: str) -> Dataset:
     """Loaded once per process and data set."""
-    url = f"{artifacts_url}/datasets/{fingerprint}.npz"
-    try:
-        return read_dataset(cached_artifact(url, load_settings().cache_dir))
-    except FileNotFoundError as error:
-        raise TrialError(
-            "dataset", f"the prepared data set {url} is gone: `make sweep` prepares it"
-        ) from error
+    return load_prepared(artifact_root, fingerprint, load_settings().cache_dir)

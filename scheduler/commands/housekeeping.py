@@ -1,7 +1,6 @@
 """Commands that delete what is stored."""
 
 import click
-from sqlalchemy import Engine
 
 from scheduler.commands.connection import open_store
 from scheduler.machine import clean_services
@@ -9,6 +8,7 @@ from shared import store
 from shared.artifacts import delete_folder
 from shared.console import console, one_line_errors
 from shared.settings import load_settings
+from shared.store import OldSweep
 
 _YES_OPTION = click.option("--yes", envvar="YES", is_flag=True, help="Do not ask.")
 
@@ -18,16 +18,24 @@ _YES_OPTION = click.option("--yes", envvar="YES", is_flag=True, help="Do not ask
 @_YES_OPTION
 @one_line_errors
 def prune(keep: int, yes: bool) -> None:
-    """Delete all but the newest sweeps, with their recommendations, models and logs."""
+    """Delete all but the newest sweeps of each data set, with their recommendations, models and logs."""
     engine, _ = open_store()
-    old = store.list_sweeps(engine)[keep:]
-    if not old:
-        console.print(f"Nothing to delete: there are no more than {keep} sweeps")
+    old = store.old_sweeps(engine, keep)
+    for sweep in old:
+        if sweep.kept_because:
+            console.print(f"Sweep {_describe(sweep)} is kept: {sweep.kept_because}", soft_wrap=True)
+    doomed = [sweep for sweep in old if not sweep.kept_because]
+    if not doomed:
+        console.print(f"Nothing to delete: no {'other ' if old else ''}sweep is older than the newest {keep}")
         return
-    names = ", ".join(f"{sweep.sweep_id} ({sweep.name} of {sweep.created_at:%Y-%m-%d})" for sweep in old)
+    names = ", ".join(_describe(sweep) for sweep in doomed)
     if not yes:
         click.confirm(f"Delete sweeps {names}?", abort=True)
-    _delete(engine, [sweep.sweep_id for sweep in old])
+    # The rows first: files without rows are litter, rows without files are wrong.
+    sweep_ids = [sweep.sweep_id for sweep in doomed]
+    log_urls = store.prune_sweeps(engine, sweep_ids)
+    artifacts_url = load_settings().artifacts
+    delete_sweep_folders(store.artifact_root(engine, artifacts_url), artifacts_url, sweep_ids, log_urls)
     console.print(f"Deleted sweeps {names}")
 
 
@@ -43,9 +51,19 @@ def clean(yes: bool) -> None:
     console.print(f"Deleted {settings.state_dir}")
 
 
-def _delete(engine: Engine, sweep_ids: list[int]) -> None:
-    # The rows first: files without rows are litter, rows without files are wrong.
-    store.prune_sweeps(engine, sweep_ids)
-    artifacts_url = load_settings().artifacts
+def delete_sweep_folders(
+    artifact_root: str, artifacts_url: str, sweep_ids: list[int], log_urls: list[str]
+) -> None:
+    """Remove what the trials of pruned sweeps left: their folders, and those of version 0.1 that rows named.
+
+    Version 0.1 put the files of all databases into one folder: only what `log_urls` name is surely ours.
+    """
     for sweep_id in sweep_ids:
-        delete_folder(f"{artifacts_url}/sweep-{sweep_id}")
+        delete_folder(f"{artifact_root}/sweep-{sweep_id}")
+    for log_url in log_urls:
+        if log_url.startswith(f"{artifacts_url}/sweep-"):
+            delete_folder(log_url.rpartition("/attempt-")[0])
+
+
+def _describe(sweep: OldSweep) -> str:
+    return f"{sweep.sweep_id} ({sweep.name} on {sweep.dataset_name}, {sweep.created_at:%Y-%m-%d})"

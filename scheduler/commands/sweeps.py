@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.commands.results import print_leaderboard
+from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, ensure_services
 from scheduler.progress import watch_sweep
 from scheduler.sweep.dispatch import dispatch, make_plan, stored_trials
@@ -15,7 +16,7 @@ from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from shared import store
 from shared.console import console, describe_data, one_line_errors
 from shared.datasets import download_progress, resolve_dataset
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 from shared.store import Sweep, Trial
 from shared.store.database import create_engine
 
@@ -45,9 +46,8 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     if dry_run:
         _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
         return
-    stored_sweep, plan = dispatch(
-        engine, endpoints.broker_url, settings.artifacts, spec, dataset, fresh=fresh
-    )
+    artifact_root = store.artifact_root(engine, settings.artifacts)
+    stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
     console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
     if endpoints.flower_url:
         console.print(f"Flower: {endpoints.flower_url}")
@@ -56,7 +56,8 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     except KeyboardInterrupt:
         console.print("\nThe sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
         sys.exit(130)
-    _print_end(engine, settings, endpoints, stored_sweep, trials)
+    store.mark_ended_sweeps(engine)
+    _print_end(engine, artifact_root, endpoints, stored_sweep, trials)
 
 
 @click.command()
@@ -85,7 +86,7 @@ def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:
 
 
 def _print_end(
-    engine: Engine, settings: Settings, endpoints: Endpoints, stored_sweep: Sweep, trials: list[Trial]
+    engine: Engine, artifact_root: str, endpoints: Endpoints, stored_sweep: Sweep, trials: list[Trial]
 ) -> None:
     failed = [trial for trial in trials if trial.status == "failed"]
     cancelled = sum(trial.status == "cancelled" for trial in trials)
@@ -99,10 +100,11 @@ def _print_end(
             markup=False,
             soft_wrap=True,
         )
+    print_served(engine, stored_sweep.dataset_name)
     if endpoints.flower_url:
         console.print(f"Flower:  {endpoints.flower_url}")
     console.print("SQL:     make psql          One user: make recommend USER=…")
-    console.print(f"Models:  {settings.artifacts}/sweep-{stored_sweep.sweep_id}", soft_wrap=True)
+    console.print(f"Models:  {artifact_root}/sweep-{stored_sweep.sweep_id}", soft_wrap=True)
     if failed:
         console.print("`make sweep` runs the failed trials again.")
         sys.exit(1)

@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 from sqlalchemy import Engine
 
 from scheduler.sweep.expand import expand, expected_cost
 from scheduler.sweep.spec import SweepSpec
 from shared import store
-from shared.artifacts import artifact_exists, write_artifact
-from shared.datasets import Dataset
+from shared.datasets import Dataset, store_prepared
 from shared.domain.architecture import TrialConfig
 from shared.queue import publish_trials, published_trials
 from shared.store import Sweep, Trial
@@ -41,8 +39,8 @@ class Plan:
 
 def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
     """Pure: trials that never ran, failed or were cancelled are to run; the rest is as it is."""
-    by_hash = {trial.config.config_hash: trial for trial in stored}
-    status = {c.config_hash: by_hash[c.config_hash].status for c in configs if c.config_hash in by_hash}
+    asked = {config.config_hash for config in configs}
+    status = {trial.config_hash: trial.status for trial in stored if trial.config_hash in asked}
     to_run = tuple(c for c in configs if status.get(c.config_hash, "failed") in ("failed", "cancelled"))
     counts = Counter(status.values())
     return Plan(
@@ -64,13 +62,13 @@ def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> list[Tri
 
 
 def dispatch(
-    engine: Engine, broker_url: str, artifacts_url: str, spec: SweepSpec, dataset: Dataset, *, fresh: bool
+    engine: Engine, broker_url: str, artifact_root: str, spec: SweepSpec, dataset: Dataset, *, fresh: bool
 ) -> tuple[Sweep, Plan]:
     """Store the data set, the sweep and its trials, then publish what has no message yet.
 
     `fresh` starts a new sweep beside the stored one.
     """
-    _store_prepared(artifacts_url, dataset)
+    store_prepared(artifact_root, dataset)
     open_sweep = store.create_sweep if fresh else store.ensure_sweep
     sweep = open_sweep(
         engine,
@@ -84,19 +82,18 @@ def dispatch(
     plan = make_plan(expand(spec), stored)
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
-    store.requeue_trials(engine, [t.trial_id for t in stored if t.config.config_hash in to_run])
+    store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]
-    publish(engine, broker_url, missing)
+    publish(broker_url, missing)
     return sweep, plan
 
 
-def publish(engine: Engine, broker_url: str, trials: Sequence[Trial]) -> list[Trial]:
-    """Send a message for each trial and note when; returns them in the order sent."""
+def publish(broker_url: str, trials: Sequence[Trial]) -> list[Trial]:
+    """Send a message for each trial; returns them in the order sent."""
     if not trials:
         return []
     ordered = by_cost(trials)
     publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in ordered])
-    store.mark_published(engine, [trial.trial_id for trial in ordered])
     return ordered
 
 
@@ -112,12 +109,3 @@ def missing_trials(engine: Engine, broker_url: str) -> list[Trial]:
 def by_cost(trials: Sequence[Trial]) -> list[Trial]:
     """The most expensive first, so that the last trial to end is a short one."""
     return sorted(trials, key=lambda trial: expected_cost(trial.config), reverse=True)
-
-
-def _store_prepared(artifacts_url: str, dataset: Dataset) -> None:
-    """Put the prepared data set where every worker finds it, once per fingerprint."""
-    url = f"{artifacts_url}/datasets/{dataset.fingerprint}.npz"
-    if not artifact_exists(url):
-        content = BytesIO()
-        dataset.write(content)
-        write_artifact(url, content.getvalue())

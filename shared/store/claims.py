@@ -69,14 +69,18 @@ def claim_trial(
             dataset_name=sweep.name,
             fingerprint=sweep.fingerprint,
         )
-    except ValidationError as error:
+    except ValueError as error:
         # Left queued, it would be published and refused again for ever.
         message = (
             f"this worker, code version {code_version}, cannot read the trial's configuration or protocol: "
-            f"{error.errors()[0]['msg']}; run workers and scheduler of one version"
+            f"{_reason(error)}; run workers and scheduler of one version"
         )
         fail_trial(engine, trial_id, row.attempt, "error", message)
         raise TrialError("error", message) from error
+
+
+def _reason(error: ValueError) -> str:
+    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
 
 
 def extend_lease(engine: Engine, trial_id: int, attempt: int, lease_seconds: float) -> LeaseState:

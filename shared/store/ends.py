@@ -48,7 +48,7 @@ _LEAVE = {
     """),
     "queued": text("""
         update trials
-        set status = 'queued', lease_expires_at = null, queued_at = now(), published_at = null
+        set status = 'queued', lease_expires_at = null, queued_at = now()
         where trial_id = :trial_id
     """),
 }

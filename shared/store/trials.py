@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Engine, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.architecture import TrialConfig, parse_trial_config
 from shared.domain.records import Trial
 from shared.store.database import transaction
-from shared.tables import trials
 
 _SELECT = """
     select
-        trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.status, trials.attempt,
-        trials.attempts_allowed, trials.worker, latest.epoch,
+        trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.config_hash, trials.status,
+        trials.attempt, trials.attempts_allowed, trials.worker, latest.epoch,
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at
     from trials
@@ -28,6 +27,17 @@ _SELECT = """
 """
 _OF_SWEEP = text(_SELECT + "where trials.sweep_id = :sweep_id order by trials.trial_id")
 _QUEUED = text(_SELECT + "where trials.status = 'queued' order by trials.trial_id")
+_ADD = text("""
+    insert into trials (
+        sweep_id, label, family, config, config_hash, is_baseline, merge, embedding_size, dense_layers,
+        random_seed, status, max_attempts, attempts_allowed
+    )
+    values (
+        :sweep_id, :label, :family, :config, :config_hash, :is_baseline, :merge, :embedding_size,
+        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts
+    )
+    on conflict (sweep_id, config_hash) do nothing
+""").bindparams(bindparam("config", type_=JSONB))
 OF_TRIALS = text(_SELECT + "where trials.trial_id = any(:trial_ids) order by trials.trial_id")
 
 
@@ -36,11 +46,8 @@ def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], ma
     rows = [_row(sweep_id, config, max_attempts) for config in configs]
     if not rows:
         return
-    added = postgresql.insert(trials).on_conflict_do_nothing(
-        index_elements=[trials.c.sweep_id, trials.c.config_hash]
-    )
     with transaction(engine) as connection:
-        connection.execute(added, rows)
+        connection.execute(_ADD, rows)
 
 
 def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
@@ -48,6 +55,7 @@ def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any
     return {
         "sweep_id": sweep_id,
         "label": config.label,
+        "family": config.family,
         "config": config.canonical,
         "config_hash": config.config_hash,
         "is_baseline": config.baseline is not None,
@@ -55,9 +63,7 @@ def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any
         "embedding_size": architecture.embedding_size if architecture else None,
         "dense_layers": list(architecture.dense_layers) if architecture else None,
         "random_seed": training.random_seed if training else None,
-        "status": "queued",
         "max_attempts": max_attempts,
-        "attempts_allowed": max_attempts,
     }
 
 
@@ -73,13 +79,6 @@ def queued_trials(engine: Engine) -> list[Trial]:
         return [to_trial(row) for row in connection.execute(_QUEUED)]
 
 
-def mark_published(engine: Engine, trial_ids: Sequence[int]) -> None:
-    """Note that the broker has a message for these trials."""
-    statement = text("update trials set published_at = now() where trial_id = any(:trial_ids)")
-    with transaction(engine) as connection:
-        connection.execute(statement, {"trial_ids": list(trial_ids)})
-
-
 def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
     """Queue failed and cancelled trials again, with all their attempts.
 
@@ -87,7 +86,7 @@ def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
     """
     again = text("""
         update trials
-        set status = 'queued', queued_at = now(), published_at = null, finished_at = null,
+        set status = 'queued', queued_at = now(), finished_at = null,
             attempts_allowed = attempt + max_attempts, cancel_requested_at = null,
             error_reason = null, error_message = null
         where trial_id = any(:trial_ids) and status in ('failed', 'cancelled')

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pytest
 import redis
-from sqlalchemy import text
 
 from scheduler.watcher import GRACE_SECONDS, LONGEST_WAIT_SECONDS, UNCLAIMED_SECONDS, Watcher
 from shared import store
@@ -53,14 +52,6 @@ def test_a_trial_without_a_message_is_published_at_the_second_look(watcher, cloc
     assert find_messages(broker_url).waiting == set()
     look_after(watcher, clock, 3)
     assert find_messages(broker_url).waiting == {1}
-
-
-def test_the_database_knows_when_a_message_was_sent(engine, watcher, clock, sweep_id):
-    sent = text("select published_at is not null from trials")
-    with engine.connect() as connection:
-        assert connection.scalar(sent) is False
-        look_after(watcher, clock, 6)
-        assert connection.scalar(sent) is True
 
 
 def test_a_message_that_waits_is_not_doubled(watcher, clock, sweep_id, broker_url):

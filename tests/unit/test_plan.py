@@ -20,6 +20,7 @@ def _trial(config: TrialConfig, status: str, epoch: int | None = None) -> Trial:
         sweep_id=1,
         label=config.label,
         config=config,
+        config_hash=config.config_hash,
         status=status,
         attempt=1,
         attempts_allowed=3,

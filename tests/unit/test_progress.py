@@ -14,6 +14,7 @@ QUEUED = Trial(
     sweep_id=1,
     label="concatenate_4_2_1",
     config=make_config(),
+    config_hash="0" * 16,
     status="queued",
     attempt=0,
     attempts_allowed=3,
