@@ -80,7 +80,12 @@ def _rehash_trials(connection: Connection) -> None:
 
 def _hash(kind: str, **records: Mapping[str, Any]) -> str:
     chosen = {
-        name: {key: value for key, value in record.items() if value != _DEFAULTS[name].get(key, _REQUIRED)}
+        name: {
+            # Postgres gives a number that was written with an exponent back as an integer.
+            key: float(value) if isinstance(_DEFAULTS[name].get(key), float) else value
+            for key, value in record.items()
+            if value != _DEFAULTS[name].get(key, _REQUIRED)
+        }
         for name, record in records.items()
     }
     words = json.dumps({"schema": _SCHEMA, "kind": kind, **chosen}, sort_keys=True, separators=(",", ":"))
