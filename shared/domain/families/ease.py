@@ -1,4 +1,4 @@
-"""EASE, an item-item model in closed form: Steck 2019, Embarrassingly shallow autoencoders for sparse data."""
+"""EASE, in closed form: Steck 2019, Embarrassingly shallow autoencoders for sparse data."""
 
 from typing import ClassVar, Literal
 
