@@ -4,7 +4,7 @@ import click
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from shared import store
-from shared.console import console, one_line_errors
+from shared.console import console
 from shared.errors import SpecError
 
 _NOTE = click.option("--note", envvar="NOTE", default="", help="Why, for the history.")
@@ -14,7 +14,6 @@ _NOTE = click.option("--note", envvar="NOTE", default="", help="Why, for the his
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a succeeded trial.")
 @SWEEP_OPTION
 @_NOTE
-@one_line_errors
 def promote(label: str | None, sweep_name: str | None, note: str) -> None:
     """Serve a trial in best_recommendations, whatever the leaderboard says, until rolled back."""
     if not label:
@@ -28,7 +27,6 @@ def promote(label: str | None, sweep_name: str | None, note: str) -> None:
 @click.command()
 @SWEEP_OPTION
 @_NOTE
-@one_line_errors
 def rollback(sweep_name: str | None, note: str) -> None:
     """Serve again what was served before the last promotion."""
     engine, _ = open_store()

@@ -49,7 +49,7 @@ def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: s
                 f"only a succeeded trial of sweep {sweep_id} can be promoted; got {label_or_id!r}: {state};"
                 " see `make leaderboard`"
             )
-        in_force = _lock_in_force(connection, trial.dataset_id)
+        _, in_force = _lock_in_force(connection, trial.dataset_id)
         row = {
             "dataset_id": trial.dataset_id,
             "trial_id": trial.trial_id,
@@ -62,9 +62,9 @@ def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: s
 def rollback_promotion(engine: Engine, dataset_id: int, note: str = "") -> Promotion:
     """Serve again what was served before the promotion in force; raises StoreError when nothing is."""
     with transaction(engine) as connection:
-        in_force = _lock_in_force(connection, dataset_id)
+        name, in_force = _lock_in_force(connection, dataset_id)
         if in_force is None or (in_force.trial_id is None and in_force.fallback_id is None):
-            raise StoreError(f"no trial of data set {dataset_id} is promoted: there is nothing to roll back")
+            raise StoreError(f"no trial of data set {name} is promoted: there is nothing to roll back")
         before = connection.execute(_FALLBACK, {"promotion_id": in_force.fallback_id}).first()
         row = {
             "dataset_id": dataset_id,
@@ -81,9 +81,10 @@ def list_promotions(engine: Engine, dataset_id: int) -> list[Promotion]:
         return [_promotion(row) for row in connection.execute(_HISTORY, {"dataset_id": dataset_id})]
 
 
-def _lock_in_force(connection: Connection, dataset_id: int) -> Row[Any] | None:
-    connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id})
-    return connection.execute(_IN_FORCE, {"dataset_id": dataset_id}).first()
+def _lock_in_force(connection: Connection, dataset_id: int) -> tuple[str, Row[Any] | None]:
+    """The name of the data set, which is locked, and its promotion in force."""
+    name = connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id}).scalar_one()
+    return name, connection.execute(_IN_FORCE, {"dataset_id": dataset_id}).first()
 
 
 def _promotion(row: Row[Any]) -> Promotion:

@@ -67,7 +67,7 @@ def fetch_archive(url: str, sha256: str, folder: Path, progress: Progress | None
 def download_progress(console: Console) -> Progress:
     """A progress display for `fetch_archive`: a line, and on a terminal a bar with size and time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TimeRemainingColumn(),

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from shared import store
 from shared.artifacts import cached_artifact, read_artifact
-from shared.console import console, one_line_errors
+from shared.console import console
 from shared.datasets import Dataset, Split, read_dataset, split_ratings
 from shared.domain.architecture import TrialConfig
 from shared.errors import DatasetError
@@ -39,7 +39,6 @@ _PREDICTION_ROWS = 65_536
 
 @click.command()
 @click.argument("sweep_id", type=int)
-@one_line_errors
 def main(sweep_id: int) -> None:
     """Recompute the metrics and lists of a sweep, check the contract, say what differs."""
     engine = database_engine()
@@ -54,19 +53,16 @@ def main(sweep_id: int) -> None:
             continue
         differences = list(_compare(engine, sweep, row, configs[row.trial_id], dataset, split))
         n_differences += len(differences)
-        console.print(
-            f"{row.label}: {'; '.join(differences) if differences else 'as stored'}", soft_wrap=True
-        )
+        console.print(f"{row.label}: {'; '.join(differences) if differences else 'as stored'}")
     broken = store.verify_recommendations(engine, sweep.sweep_id, dataset, split)
     for one in broken:
-        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}", soft_wrap=True)
+        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")
     if n_differences or broken:
         console.print(f"Sweep {sweep.sweep_id}: {n_differences + len(broken)} differences")
         sys.exit(1)
     console.print(
         f"Sweep {sweep.sweep_id}: metrics and lists follow from the saved models, and every list keeps the "
         f"contract ({', '.join(name for name, _ in store.list_checks())})",
-        soft_wrap=True,
     )
 
 
@@ -142,7 +138,3 @@ def _read_prepared(sweep: Sweep) -> Dataset:
         return read_dataset(cached_artifact(url, settings.cache_dir))
     except FileNotFoundError as error:
         raise DatasetError(f"the prepared data set {url} is gone: `make sweep` prepares it again") from error
-
-
-if __name__ == "__main__":
-    main(prog_name="verify")
