@@ -4,16 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, Progress
 from sqlalchemy import Engine
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
 
 from scheduler.sweep.expand import expected_cost
 from shared import store
-from shared.console import PlainConsole, bar_columns, new_list, styled
+from shared.console import PlainColumn, PlainConsole, new_list, styled
 from shared.errors import ServiceError, StoreUnavailable
 from shared.queue import find_workers, require_broker
 from shared.store import Trial
@@ -35,7 +34,9 @@ def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: PlainCo
     stall = Stall(broker_url)
     if not console.is_terminal:
         return _watch_plainly(engine, sweep_id, console, stall)
-    bar = Progress(*bar_columns("left"))
+    bar = Progress(
+        PlainColumn("{task.description}"), BarColumn(bar_width=40), PlainColumn("{task.fields[left]}")
+    )
     task = bar.add_task("", total=1.0, left="")
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while True:
@@ -67,7 +68,7 @@ def done_fraction(trials: Sequence[Trial]) -> float:
     return done / total if total else float(all(trial.status in _TERMINAL for trial in trials))
 
 
-def progress_table(trials: Sequence[Trial]) -> Table:
+def progress_table(trials: Sequence[Trial]) -> RenderableType:
     """One line a trial: label, state, epoch, validation RMSE, elapsed."""
     table = new_list("trial", "state", "epoch", "val RMSE", "elapsed")
     for trial in trials:

@@ -17,6 +17,9 @@ def run_command(command: click.Command, program: str) -> NoReturn:
     An expected error and a wrong option are one line on stderr and exit code 2; Ctrl-C is code 130; a reader
     that has gone (`| head`) is success.
     """
+    # They are None where the shell has closed them: `>&-`.
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         # A last resort: the console itself prints only what the encoding has.
         if isinstance(stream, io.TextIOWrapper):
@@ -43,6 +46,12 @@ def _run(command: click.Command, program: str) -> int:
     except click.exceptions.NoArgsIsHelpError as help_text:
         help_text.show()
         code = help_text.exit_code
+    except click.BadParameter as error:
+        # A person wrote the variable: make sweep WORKERS=2.
+        if error.param and isinstance(error.param.envvar, str):
+            error.param_hint = error.param.envvar
+        print_error(error.format_message())
+        code = error.exit_code
     except click.ClickException as error:
         print_error(error.format_message())
         code = error.exit_code

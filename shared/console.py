@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, TextColumn
+from rich.progress import Task, TextColumn
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -55,7 +56,18 @@ class PlainConsole(Console):
         raise SystemExit(0)
 
 
-console = PlainConsole(width=None if sys.stdout.isatty() else _NO_TERMINAL_WIDTH)
+class PlainColumn(TextColumn):
+    """A column of a progress display: `{task.description}`, filled with the text as it is."""
+
+    def __init__(self, text_format: str) -> None:
+        super().__init__(text_format, markup=False)
+
+    def render(self, task: Task) -> Text:
+        """Its text for one task."""
+        return styled(self.text_format.format(task=task), self.style)
+
+
+console = PlainConsole(width=None if sys.stdout and sys.stdout.isatty() else _NO_TERMINAL_WIDTH)
 
 
 def new_table(title: str, *columns: str) -> Table:
@@ -68,15 +80,9 @@ def new_list(*columns: str) -> Table:
     return Table(*columns, box=None, pad_edge=False)
 
 
-def styled(text: str, style: str) -> Text:
+def styled(text: str, style: str | Style) -> Text:
     """A text with a style of its own, for a cell of a table."""
     return Text(one_line(text), style=style)
-
-
-def bar_columns(*fields: str) -> list[ProgressColumn]:
-    """The description of a task, its bar, and these of its fields."""
-    texts = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in fields]
-    return [TextColumn("{task.description}", markup=False), BarColumn(bar_width=40), *texts]
 
 
 def confirm(question: str) -> None:

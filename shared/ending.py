@@ -1,47 +1,38 @@
 """How a command ends before its time: Ctrl-C, or a reader that has gone; standard library only."""
 
+import io
 import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 INTERRUPTED = 130
 
 
-@contextmanager
-def end_at_once_when_interrupted() -> Iterator[None]:
-    """For the imports of a command: Ctrl-C ends it without a word, which the shell sees as code 130.
-
-    Nothing has begun yet. A process that ignores Ctrl-C, as one started in the background does, goes on
-    ignoring it.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 def discard_output() -> bool:
-    """Let what waits for a reader that has gone go nowhere; returns whether one has gone.
+    """Let what is written to a reader that has gone go nowhere; returns whether one has gone.
 
-    Otherwise the interpreter would try again at its end, and complain.
+    Otherwise the interpreter would write the rest at its end, and complain.
     """
-    has_gone = False
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            has_gone = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return has_gone
+    gone = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(gone)
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    try:
+        descriptor = stream.fileno()
+    except io.UnsupportedOperation:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    # Linux reports an error, macOS a hang-up.
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def run_in_foreground(

@@ -1,10 +1,12 @@
-"""The command line behind `make up`, and behind every other target while the stack runs."""
+"""Where `make up` begins, and every other target while the stack runs."""
 
-import sys
-
-from shared.ending import end_at_once_when_interrupted
+from shared.interrupts import end_at_once_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
-    with end_at_once_when_interrupted():
-        from scheduler.stack.command_line import main
+    end_at_once_when_interrupted()
+    import sys
+
+    from scheduler.stack.command_line import main
+
+    raise_when_interrupted()
     sys.exit(main(sys.argv[1:]))

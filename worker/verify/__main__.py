@@ -1,9 +1,11 @@
 """Where `python -m worker.verify SWEEP_ID` begins; `make verify` calls it."""
 
-from shared.ending import end_at_once_when_interrupted
+from shared.interrupts import end_at_once_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
-    with end_at_once_when_interrupted():
-        from shared.command_line import run_command
-        from worker.verify.recompute import main
+    end_at_once_when_interrupted()
+    from shared.command_line import run_command
+    from worker.verify.recompute import main
+
+    raise_when_interrupted()
     run_command(main, "verify")
