@@ -1,28 +1,11 @@
-"""The command line behind the Makefile: `python -m scheduler COMMAND`."""
+"""Where `python -m scheduler COMMAND` begins; the Makefile calls it."""
 
-import click
-
-from scheduler.commands.access import analyst, psql
-from scheduler.commands.housekeeping import clean, prune
-from scheduler.commands.questions import queries, query
-from scheduler.commands.results import leaderboard, recommend
-from scheduler.commands.services import down, flower, logs, status, watch
-from scheduler.commands.serving import promote, rollback
-from scheduler.commands.sweeps import cancel, sweep
-from scheduler.commands.verification import verify
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Train many recommender architectures in parallel and query their recommendations with SQL."""
-
-
-for command in (
-    *(sweep, status, cancel, leaderboard, recommend),
-    *(queries, query, verify, promote, rollback, prune, analyst),
-    *(psql, flower, logs, watch, down, clean),
-):
-    main.add_command(command)
+from shared.interrupts import end_at_once_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
-    main(prog_name="recsweep")
+    end_at_once_when_interrupted()
+    from scheduler.command_line import recsweep
+    from shared.command_line import run_command
+
+    raise_when_interrupted()
+    run_command(recsweep, "recsweep")

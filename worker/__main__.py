@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from shared.console import one_line_errors
+from shared.command_line import run_command
 from shared.cores import count_cores
 from shared.errors import ServiceError
 from shared.settings import load_settings
@@ -18,7 +18,6 @@ from worker.process.environment import worker_variables
 @click.command()
 @click.option("--processes", type=click.IntRange(min=1), default=None, help="Task processes; one a core.")
 @click.option("--name", default="worker", help="Its name in Flower is NAME@HOST.")
-@one_line_errors
 def main(processes: int | None, name: str) -> None:
     """Replace this process by the worker, so that signals reach it."""
     settings = load_settings()
@@ -34,4 +33,4 @@ def main(processes: int | None, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m worker")
+    run_command(main, "python -m worker")

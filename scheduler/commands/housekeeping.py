@@ -6,7 +6,7 @@ from scheduler.commands.connection import open_store
 from scheduler.machine import clean_services
 from shared import store
 from shared.artifacts import delete_folder
-from shared.console import console, one_line_errors
+from shared.console import confirm, console
 from shared.settings import load_settings
 from shared.store import OldSweep
 
@@ -16,21 +16,20 @@ _YES_OPTION = click.option("--yes", envvar="YES", is_flag=True, help="Do not ask
 @click.command()
 @click.option("--keep", envvar="KEEP", type=click.IntRange(min=1), default=3, help="Newest sweeps to keep.")
 @_YES_OPTION
-@one_line_errors
 def prune(keep: int, yes: bool) -> None:
     """Delete all but the newest sweeps of each data set, with their recommendations, models and logs."""
     engine, _ = open_store()
     old = store.old_sweeps(engine, keep)
     for sweep in old:
         if sweep.kept_because:
-            console.print(f"Sweep {_describe(sweep)} is kept: {sweep.kept_because}", soft_wrap=True)
+            console.print(f"Sweep {_describe(sweep)} is kept: {sweep.kept_because}")
     doomed = [sweep for sweep in old if not sweep.kept_because]
     if not doomed:
         console.print(f"Nothing to delete: no {'other ' if old else ''}sweep is older than the newest {keep}")
         return
     names = ", ".join(_describe(sweep) for sweep in doomed)
     if not yes:
-        click.confirm(f"Delete sweeps {names}?", abort=True)
+        confirm(f"Delete sweeps {names}?")
     # The rows first: files without rows are litter, rows without files are wrong.
     sweep_ids = [sweep.sweep_id for sweep in doomed]
     log_urls = store.prune_sweeps(engine, sweep_ids)
@@ -41,12 +40,11 @@ def prune(keep: int, yes: bool) -> None:
 
 @click.command()
 @_YES_OPTION
-@one_line_errors
 def clean(yes: bool) -> None:
     """Stop all services and delete the results, models and caches of this machine."""
     settings = load_settings()
     if not yes:
-        click.confirm(f"Delete all results, models and caches in {settings.state_dir}?", abort=True)
+        confirm(f"Delete all results, models and caches in {settings.state_dir}?")
     clean_services(settings)
     console.print(f"Deleted {settings.state_dir}")
 

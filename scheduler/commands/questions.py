@@ -6,12 +6,11 @@ import click
 
 from scheduler.commands.connection import open_store
 from shared import store
-from shared.console import console, new_table, one_line_errors
+from shared.console import console, new_table
 from shared.errors import SpecError
 
 
 @click.command()
-@one_line_errors
 def queries() -> None:
     """List the stored queries with their questions and parameters."""
     table = new_table("Run one with make query Q=name ARGS='user_id=1'", "query", "question", "parameters")
@@ -24,13 +23,12 @@ def queries() -> None:
 @click.command()
 @click.option("--name", "-q", envvar="Q", default=None, help="Name of a query: see `make queries`.")
 @click.option("--arguments", envvar="ARGS", default="", help="Parameters, such as 'user_id=1 k=5'.")
-@one_line_errors
 def query(name: str | None, arguments: str) -> None:
     """Run one stored query."""
     if not name:
         raise SpecError("which query? make query Q=name; `make queries` lists them")
     parameters = {}
-    for argument in shlex.split(arguments):
+    for argument in _words(arguments):
         key, equals, value = argument.partition("=")
         if not equals:
             raise SpecError(f"ARGS must be name=value pairs; got {argument!r}")
@@ -43,6 +41,13 @@ def query(name: str | None, arguments: str) -> None:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
     console.print(f"{len(rows)} rows")
+
+
+def _words(arguments: str) -> list[str]:
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise SpecError(f"ARGS must be name=value pairs, quotes in pairs; got {arguments!r}") from error
 
 
 def _cell(value: object) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from shared import store
-from shared.console import console, describe_data, new_table, one_line_errors
+from shared.console import console, describe_data, new_table
 from shared.datasets import canonical_id
 from shared.errors import SpecError
 from shared.store import LeaderboardRow, Sweep, Trial
@@ -15,7 +15,6 @@ from shared.store import LeaderboardRow, Sweep, Trial
 
 @click.command()
 @SWEEP_OPTION
-@one_line_errors
 def leaderboard(sweep_name: str | None) -> None:
     """Show the trials of the latest sweep, best first."""
     engine, _ = open_store()
@@ -86,7 +85,6 @@ def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:
 @click.option("--user", "user_id", envvar="RECSWEEP_USER", default=None, help="Id of a user.")
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a trial; default the best.")
 @SWEEP_OPTION
-@one_line_errors
 def recommend(user_id: str | None, label: str | None, sweep_name: str | None) -> None:
     """Show a user's top-rated items with their predictions, and the recommendations."""
     if not user_id:

@@ -18,14 +18,13 @@ from scheduler.monitoring import serve_metrics
 from scheduler.watcher import Watcher
 from shared import store
 from shared.artifacts import read_artifact
-from shared.console import console, describe_data, new_table, one_line_errors
+from shared.console import console, describe_data, new_table
 from shared.errors import ServiceError, SpecError
 from shared.queue import find_workers
 from shared.settings import load_settings
 
 
 @click.command()
-@one_line_errors
 def status() -> None:
     """Show services, workers and the progress of the sweeps."""
     settings = load_settings()
@@ -38,9 +37,9 @@ def status() -> None:
     try:
         engine, endpoints = open_store(settings)
     except ServiceError as error:
-        console.print(str(error), soft_wrap=True)
+        console.print(str(error))
         return
-    console.print(_workers_text(endpoints.broker_url), soft_wrap=True, markup=False)
+    console.print(_workers_text(endpoints.broker_url))
     counts = (*store.TRIAL_STATUSES, "lost", "retried")
     table = new_table("Sweeps", "sweep", "name", "data", *counts)
     for row in store.sweep_progress(engine):
@@ -65,24 +64,22 @@ def _workers_text(broker_url: str) -> str:
 
 
 @click.command()
-@one_line_errors
 def flower() -> None:
     """Print the URL of Flower."""
     _, endpoints = open_store()
     if endpoints.flower_url is None:
         raise ServiceError("Flower does not run on this machine: `make sweep` starts it")
-    console.print(endpoints.flower_url, soft_wrap=True)
+    console.print(endpoints.flower_url)
 
 
 @click.command()
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a trial of the latest sweep.")
-@one_line_errors
 def logs(label: str | None) -> None:
     """Show the last lines of every service's log, or the log of one trial."""
     if label is None:
         for name, text in tail_logs(load_settings()):
             console.rule(name, align="left")
-            click.echo(text)
+            console.print_lines(text)
         return
     engine, _ = open_store()
     attempts = store.attempt_logs(engine, label)
@@ -91,14 +88,13 @@ def logs(label: str | None) -> None:
     for title, url in attempts:
         console.rule(title, align="left")
         try:
-            click.echo(read_artifact(url).decode())
+            console.print_lines(read_artifact(url).decode(errors="replace"))
         except FileNotFoundError:
-            click.echo(f"no log {url}: it was never written or is gone")
+            console.print(f"no log {url}: it was never written or is gone")
 
 
 @click.command()
 @click.option("--upgrade-schema", is_flag=True, help="First bring the tables to the version of this code.")
-@one_line_errors
 def watch(upgrade_schema: bool) -> None:
     """Bring back lost trials until stopped (a service; `make sweep` starts it)."""
     settings = load_settings()
@@ -115,7 +111,6 @@ def watch(upgrade_schema: bool) -> None:
 
 
 @click.command()
-@one_line_errors
 def down() -> None:
     """Stop all services of this machine; everything stored stays."""
     stop_services(load_settings())

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from shared import store
-from shared.console import console, one_line_errors
+from shared.console import console
 from shared.errors import SpecError
 from shared.store import ServedTrial
 
@@ -16,7 +16,6 @@ _NOTE = click.option("--note", envvar="NOTE", default="", help="Why, for the his
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a succeeded trial.")
 @SWEEP_OPTION
 @_NOTE
-@one_line_errors
 def promote(label: str | None, sweep_name: str | None, note: str) -> None:
     """Serve a trial in best_recommendations, whatever the leaderboard says, until rolled back."""
     if not label:
@@ -32,7 +31,6 @@ def promote(label: str | None, sweep_name: str | None, note: str) -> None:
 @click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="That of the latest sweep.")
 @SWEEP_OPTION
 @_NOTE
-@one_line_errors
 def rollback(dataset_name: str | None, sweep_name: str | None, note: str) -> None:
     """Serve again what was served before the last promotion."""
     engine, _ = open_store()
@@ -50,13 +48,12 @@ def print_served(engine: Engine, dataset_name: str) -> None:
         console.print(
             f"best_recommendations serves nothing for {dataset_name} yet: "
             "no sweep on it has ended with an architecture",
-            soft_wrap=True,
         )
         return
     warning = warn_of_lists(served)
     if warning:
-        console.print(warning, style="yellow", soft_wrap=True)
-    console.print(explain_served(served, dataset_name), soft_wrap=True)
+        console.print(warning, style="yellow")
+    console.print(explain_served(served, dataset_name))
 
 
 def warn_of_lists(served: ServedTrial) -> str | None:

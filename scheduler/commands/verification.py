@@ -7,13 +7,11 @@ import click
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.machine.programs import program_environment
-from shared.console import one_line_errors
 from shared.settings import load_settings
 
 
 @click.command()
 @SWEEP_OPTION
-@one_line_errors
 def verify(sweep_name: str | None) -> None:
     """Recompute metrics and lists of the latest sweep from its saved models, and say what differs."""
     settings = load_settings()

@@ -74,7 +74,7 @@ def dispatch(
         engine,
         spec.name,
         store.save_dataset(engine, dataset),
-        spec=dict(spec.source),
+        spec=dict(spec.document),
         protocol=spec.protocol,
         code_version=code_version(),
     )

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from shared import store
 from shared.artifacts import read_artifact
-from shared.console import console, one_line_errors
+from shared.console import console
 from shared.datasets import Dataset, Split, load_prepared, split_ratings
 from shared.domain.architecture import TrialConfig
 from shared.settings import load_settings
@@ -38,7 +38,6 @@ _PREDICTION_ROWS = 65_536
 
 @click.command()
 @click.argument("sweep_id", type=int)
-@one_line_errors
 def main(sweep_id: int) -> None:
     """Recompute the metrics and lists of a sweep, check the contract, say what differs."""
     engine = database_engine()
@@ -55,19 +54,16 @@ def main(sweep_id: int) -> None:
             continue
         differences = list(_compare(engine, sweep, row, configs[row.trial_id], dataset, split))
         n_differences += len(differences)
-        console.print(
-            f"{row.label}: {'; '.join(differences) if differences else 'as stored'}", soft_wrap=True
-        )
+        console.print(f"{row.label}: {'; '.join(differences) if differences else 'as stored'}")
     broken = store.verify_recommendations(engine, sweep.sweep_id, dataset, split)
     for one in broken:
-        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}", soft_wrap=True)
+        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")
     if n_differences or broken:
         console.print(f"Sweep {sweep.sweep_id}: {n_differences + len(broken)} differences")
         sys.exit(1)
     console.print(
         f"Sweep {sweep.sweep_id}: metrics and lists follow from the saved models, and every list keeps the "
         f"contract ({', '.join(name for name, _ in store.list_checks())})",
-        soft_wrap=True,
     )
 
 
@@ -134,7 +130,3 @@ def _load(row: LeaderboardRow) -> keras.Model:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         return load_model(path)
-
-
-if __name__ == "__main__":
-    main(prog_name="verify")
