@@ -136,7 +136,7 @@ def _other_counts(dataset: Dataset, published: Counts, folder: Path) -> str | No
         return None
     return (
         f"{folder} does not hold the published {dataset.name}: it has {counts}, published are {published}. "
-        "Going on with what is there; unpack the whole archive into it if that is not meant."
+        "If that is not meant, unpack the whole archive into it."
     )
 
 
