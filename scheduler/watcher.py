@@ -12,7 +12,7 @@ from scheduler.sweep.dispatch import publish
 from shared import store
 from shared.errors import ServiceError, StoreError
 from shared.queue import Messages, find_messages
-from shared.store import Trial
+from shared.store import QueuedTrial
 
 PERIOD_SECONDS = 3.0
 # A message is in no list of Redis for a moment while it is delivered, and a scheduler stores trials before
@@ -73,9 +73,9 @@ class Watcher:
             messages = find_messages(self._broker_url) if queued else Messages()
             now = self._clock()
             not_waiting = queued.keys() - messages.waiting
-            missing = not_waiting - messages.delivered
+            missing = {key for key in not_waiting if not messages.has(queued[key])}
             self._missing_since = {key: self._missing_since.get(key, now) for key in missing}
-            unclaimed = not_waiting & messages.delivered
+            unclaimed = not_waiting - missing
             self._unclaimed_since = {key: self._unclaimed_since.get(key, now) for key in unclaimed}
             self._lost &= not_waiting
             for key in self._n_published.keys() - queued.keys():
@@ -84,7 +84,7 @@ class Watcher:
         finally:
             self._looked_at = self._clock()
 
-    def _read_database(self) -> dict[int, Trial]:
+    def _read_database(self) -> dict[int, QueuedTrial]:
         """The queued trials, with those just taken from a lost worker."""
         asked = self._clock()
         was_paused = self._looked_at is not None and asked - self._looked_at > 2 * PERIOD_SECONDS
@@ -102,7 +102,7 @@ class Watcher:
             raise
         return {trial.trial_id: trial for trial in queued}
 
-    def _take_lost_trials(self) -> list[Trial]:
+    def _take_lost_trials(self) -> list[QueuedTrial]:
         lost = store.recover_lost_trials(self._engine)
         for trial in lost:
             logger.warning(
@@ -121,7 +121,7 @@ class Watcher:
             key for key, since in unclaimed if now - since > wait(key, UNCLAIMED_SECONDS)
         }
 
-    def _publish(self, trials: list[Trial]) -> None:
+    def _publish(self, trials: list[QueuedTrial]) -> None:
         for trial in publish(self._broker_url, trials):
             self._n_published[trial.trial_id] += 1
             logger.info(

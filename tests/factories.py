@@ -1,16 +1,21 @@
 """Small data sets, configurations and results for tests; every number follows from the arguments."""
 
+import itertools
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
+import redis
 from sqlalchemy import Engine, text
 
 from shared.datasets.dataset import Dataset
 from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.domain.protocol import Protocol
+from shared.queue import QUEUE_NAME
 from shared.store import (
     Claim,
     EpochRecord,
+    QueuedTrial,
     RankedItems,
     RatedItems,
     Sweep,
@@ -25,6 +30,7 @@ from shared.store import (
 )
 
 DEFAULT_SEED = TrainingConfig().random_seed
+_tags = itertools.count(1)
 
 
 def make_dataset(n_users: int = 4, n_items: int = 8, n_rated: int = 3, name: str = "tiny") -> Dataset:
@@ -161,6 +167,19 @@ def store_result(engine: Engine, sweep_id: int, label: str, dataset: Dataset, re
         raise AssertionError(f"trial {label} was superseded")
     mark_ended_sweeps(engine)
     return claim.trial_id
+
+
+def make_queued(trial_id: int, label: str = "label") -> QueuedTrial:
+    """A queued trial that is in no database."""
+    queued_at = datetime(2026, 1, 1, tzinfo=UTC)
+    return QueuedTrial(trial_id, 1, label, make_config(), attempt=0, worker=None, queued_at=queued_at)
+
+
+def deliver_message(broker_url: str) -> None:
+    """What Redis holds once a worker has taken the message that waited longest and not acknowledged it."""
+    with redis.Redis.from_url(broker_url, decode_responses=True) as client:
+        message = client.rpop(QUEUE_NAME)
+        client.hset("unacked", f"tag-{next(_tags)}", f'[{message}, "", "{QUEUE_NAME}"]')
 
 
 def expire_leases(engine: Engine) -> None:

@@ -40,8 +40,11 @@ logger = logging.getLogger(__name__)
 @app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
     name=TASK_NAME, bind=True, Request="worker.process.lost_process:TrialRequest"
 )
-def train_architecture(self: Task, trial_id: int, label: str) -> str:
-    """Train the trial of this id unless it is done or runs elsewhere; Flower shows the label."""
+def train_architecture(self: Task, trial_id: int, label: str, queued_at: str = "") -> str:
+    """Train the trial of this id unless it is done or runs elsewhere; Flower shows the label.
+
+    `queued_at` is for those who look into the queue: here the row alone decides what there is to do.
+    """
     engine = database_engine()
     try:
         claim = _claim(engine, trial_id, process_name(self.request.hostname, os.getpid()))

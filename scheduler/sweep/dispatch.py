@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from sqlalchemy import Engine
 
@@ -11,8 +12,8 @@ from scheduler.sweep.spec import SweepSpec
 from shared import store
 from shared.datasets import Dataset, store_prepared
 from shared.domain.architecture import TrialConfig
-from shared.queue import publish_trials, published_trials
-from shared.store import Sweep, Trial
+from shared.queue import find_messages, publish_trials
+from shared.store import QueuedTrial, Sweep, Trial
 from shared.version import code_version
 
 
@@ -88,24 +89,29 @@ def dispatch(
     return sweep, plan
 
 
-def publish(broker_url: str, trials: Sequence[Trial]) -> list[Trial]:
+def publish(broker_url: str, trials: Sequence[QueuedTrial]) -> list[QueuedTrial]:
     """Send a message for each trial; returns them in the order sent."""
     if not trials:
         return []
     ordered = by_cost(trials)
-    publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in ordered])
+    publish_trials(broker_url, ordered)
     return ordered
 
 
-def missing_trials(engine: Engine, broker_url: str) -> list[Trial]:
-    """Queued trials of all sweeps that have no message in the broker."""
+def missing_trials(engine: Engine, broker_url: str) -> list[QueuedTrial]:
+    """Queued trials of all sweeps that no message in the broker will bring to a worker."""
     queued = store.queued_trials(engine)
     if not queued:
         return []
-    published = published_trials(broker_url)
-    return [trial for trial in queued if trial.trial_id not in published]
+    messages = find_messages(broker_url)
+    return [trial for trial in queued if not messages.has(trial)]
 
 
-def by_cost(trials: Sequence[Trial]) -> list[Trial]:
-    """The most expensive first, so that the last trial to end is a short one."""
-    return sorted(trials, key=lambda trial: expected_cost(trial.config), reverse=True)
+def by_cost(trials: Sequence[QueuedTrial]) -> list[QueuedTrial]:
+    """The most expensive first, so that the last trial to end is a short one.
+
+    One whose configuration cannot be read comes before all: the worker that takes it fails it at once.
+    """
+    return sorted(
+        trials, key=lambda trial: expected_cost(trial.config) if trial.config else inf, reverse=True
+    )

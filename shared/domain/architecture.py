@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from shared.domain.identity import identity_hash
@@ -124,11 +124,15 @@ class TrialConfig:
 
 
 def parse_trial_config(canonical: dict[str, Any]) -> TrialConfig:
-    """Read back what `TrialConfig.canonical` wrote; ValueError for what this version does not know."""
+    """Read back what `TrialConfig.canonical` wrote; ValueError, in a line, for what it cannot read."""
     parts = dict(canonical)
     family = parts.pop("family", None)
     if family in get_args(Baseline):
         parts["baseline"] = family
     elif family != "tower":
         raise ValueError(f"family must be tower, {' or '.join(get_args(Baseline))}; got {family!r}")
-    return TypeAdapter(TrialConfig).validate_python(parts)
+    try:
+        return TypeAdapter(TrialConfig).validate_python(parts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

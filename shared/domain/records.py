@@ -58,6 +58,23 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class QueuedTrial:
+    """What a message needs to know of a queued trial; `worker` had it in its latest attempt.
+
+    `queued_at` tells one queueing of a trial from the next. `config` is None where this version cannot read
+    what is stored: a worker that claims the trial fails it with the reason.
+    """
+
+    trial_id: int
+    sweep_id: int
+    label: str
+    config: TrialConfig | None
+    attempt: int
+    worker: str | None
+    queued_at: datetime
+
+
+@dataclass(frozen=True)
 class Claim:
     """The right to run one attempt of a trial, and all that is needed to run it."""
 

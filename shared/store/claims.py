@@ -5,7 +5,6 @@ number; whoever finds otherwise was superseded and writes nothing. Leases are se
 the database alone.
 """
 
-from pydantic import ValidationError
 from sqlalchemy import Engine, text
 
 from shared.domain.architecture import parse_trial_config
@@ -73,14 +72,10 @@ def claim_trial(
         # Left queued, it would be published and refused again for ever.
         message = (
             f"this worker, code version {code_version}, cannot read the trial's configuration or protocol: "
-            f"{_reason(error)}; run workers and scheduler of one version"
+            f"{error}; run workers and scheduler of one version"
         )
         fail_trial(engine, trial_id, row.attempt, "error", message)
         raise TrialError("error", message) from error
-
-
-def _reason(error: ValueError) -> str:
-    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
 
 
 def extend_lease(engine: Engine, trial_id: int, attempt: int, lease_seconds: float) -> LeaseState:

@@ -1,13 +1,15 @@
 """Trials as the scheduler sees them: add, list, queue again, cancel."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.architecture import TrialConfig, parse_trial_config
-from shared.domain.records import Trial
+from shared.domain.records import QueuedTrial, Trial
+from shared.errors import StoreError
 from shared.store.database import transaction
 
 _SELECT = """
@@ -26,7 +28,13 @@ _SELECT = """
     ) as latest on true
 """
 _OF_SWEEP = text(_SELECT + "where trials.sweep_id = :sweep_id order by trials.trial_id")
-_QUEUED = text(_SELECT + "where trials.status = 'queued' order by trials.trial_id")
+_SELECT_QUEUED = """
+    select trial_id, sweep_id, label, config, attempt, worker, queued_at
+    from trials
+    where status = 'queued'
+"""
+_QUEUED = text(_SELECT_QUEUED + "order by trial_id")
+QUEUED_OF = text(_SELECT_QUEUED + "and trial_id = any(:trial_ids) order by trial_id")
 _ADD = text("""
     insert into trials (
         sweep_id, label, family, config, config_hash, is_baseline, merge, embedding_size, dense_layers,
@@ -38,7 +46,6 @@ _ADD = text("""
     )
     on conflict (sweep_id, config_hash) do nothing
 """).bindparams(bindparam("config", type_=JSONB))
-OF_TRIALS = text(_SELECT + "where trials.trial_id = any(:trial_ids) order by trials.trial_id")
 
 
 def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], max_attempts: int = 3) -> None:
@@ -68,15 +75,18 @@ def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any
 
 
 def sweep_trials(engine: Engine, sweep_id: int) -> list[Trial]:
-    """The trials of a sweep in the order in which they were added."""
+    """The trials of a sweep in the order in which they were added.
+
+    Raises StoreError when one has a configuration that this version cannot read.
+    """
     with transaction(engine) as connection:
-        return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+        return [_to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
 
 
-def queued_trials(engine: Engine) -> list[Trial]:
+def queued_trials(engine: Engine) -> list[QueuedTrial]:
     """The queued trials of all sweeps in the order in which they were added."""
     with transaction(engine) as connection:
-        return [to_trial(row) for row in connection.execute(_QUEUED)]
+        return [to_queued_trial(row) for row in connection.execute(_QUEUED)]
 
 
 def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
@@ -151,6 +161,20 @@ def attempt_logs(engine: Engine, label: str) -> list[tuple[str, str]]:
         return [(title, url) for title, url in connection.execute(statement, {"label": label})]
 
 
-def to_trial(row: Row[Any]) -> Trial:
-    """The record of a row of the query above."""
-    return Trial(**{**row._asdict(), "config": parse_trial_config(row.config)})
+def to_queued_trial(row: Row[Any]) -> QueuedTrial:
+    """The record of a row of the queries of queued trials; never fails for what is stored in it."""
+    config = None
+    with suppress(ValueError):
+        config = parse_trial_config(row.config)
+    return QueuedTrial(**{**row._asdict(), "config": config})
+
+
+def _to_trial(row: Row[Any]) -> Trial:
+    try:
+        config = parse_trial_config(row.config)
+    except ValueError as error:
+        raise StoreError(
+            f"trial {row.trial_id} {row.label}: this version cannot read its configuration: "
+            f"{error}; use the version that stored it, or a newer one"
+        ) from error
+    return Trial(**{**row._asdict(), "config": config})
