@@ -105,6 +105,12 @@ def test_a_trial_that_is_refused_again_and_again_is_published_ever_more_rarely(
         assert client.rpop("recsweep")
 
 
+def test_a_trial_that_is_refused_for_days_does_not_end_the_watcher(watcher, clock, sweep_id, broker_url):
+    watcher._n_published[1] = 5000
+    look_after(watcher, clock, LONGEST_WAIT_SECONDS + 6)
+    assert find_messages(broker_url).waiting == {1}
+
+
 def test_a_lost_trial_is_published_at_once(watcher, clock, engine, sweep_id, broker_url):
     claim_label(engine, sweep_id, LABEL)
     expire_leases(engine)

@@ -36,7 +36,10 @@ def kernel(tmp_path: Path) -> Kernel:
 
 
 V2_MOUNT = "30 23 0:26 / {} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-V1_MOUNTS = "32 31 0:29 / {}/cpu rw - cgroup cgroup rw,cpu,cpuacct\n35 31 0:32 / {}/memory rw - cgroup cgroup rw,memory\n"
+V1_MOUNTS = """\
+32 31 0:29 / {}/cpu rw - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / {}/memory rw - cgroup cgroup rw,memory
+"""
 
 
 def test_version_2_counts_for_the_group_of_the_process(kernel):
