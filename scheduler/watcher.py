@@ -23,6 +23,8 @@ MISSING_SECONDS = 2.0
 UNCLAIMED_SECONDS = 20.0
 # One that workers refuse again and again is published ever more rarely.
 LONGEST_WAIT_SECONDS = 60.0
+# Enough to reach it from any wait; without a limit the power overflows after a day of refusals.
+_MAX_DOUBLINGS = 10
 # While the database was away no lease could be extended: its holders come first when it is back.
 GRACE_SECONDS = 20.0
 
@@ -114,7 +116,8 @@ class Watcher:
 
     def _overdue(self, now: float) -> set[int]:
         def wait(key: int, first: float) -> float:
-            return max(first, min(first * 2.0 ** self._n_published[key], LONGEST_WAIT_SECONDS))
+            n_doublings = min(self._n_published[key], _MAX_DOUBLINGS)
+            return max(first, min(first * 2.0**n_doublings, LONGEST_WAIT_SECONDS))
 
         missing, unclaimed = self._missing_since.items(), self._unclaimed_since.items()
         return {key for key, since in missing if now - since > wait(key, MISSING_SECONDS)} | {

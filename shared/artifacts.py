@@ -56,10 +56,11 @@ def artifact_exists(url: str) -> bool:
 
 
 def delete_artifact(url: str) -> None:
-    """Remove the file at `url`; nothing happens when there is none."""
+    """Remove the file at `url`; nothing happens when there is none. Raises TrialError "artifact"."""
     local = local_path(url)
     if local is not None:
-        local.unlink(missing_ok=True)
+        with _translated(url):
+            local.unlink(missing_ok=True)
     elif artifact_exists(url):
         with _translated(url):
             _filesystem(url).rm_file(url)

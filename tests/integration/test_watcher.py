@@ -150,6 +150,12 @@ def test_a_sweep_with_a_trial_that_cannot_be_read_is_told_in_one_line(engine, sw
     assert "\n" not in str(e.value)
 
 
+def test_a_trial_that_is_refused_for_days_does_not_end_the_watcher(watcher, clock, sweep_id, broker_url):
+    watcher._n_published[1] = 5000
+    look_after(watcher, clock, LONGEST_WAIT_SECONDS + 6)
+    assert find_messages(broker_url).waiting == {1}
+
+
 def test_a_lost_trial_is_published_at_once(watcher, clock, engine, sweep_id, broker_url):
     claim_label(engine, sweep_id, LABEL)
     expire_leases(engine)
