@@ -9,7 +9,7 @@ from scheduler.commands.connection import open_store, require_sweep
 from scheduler.commands.results import print_leaderboard
 from scheduler.machine import Endpoints, ensure_services
 from scheduler.progress import watch_sweep
-from scheduler.sweep.dispatch import dispatch, make_plan, stored_trials
+from scheduler.sweep.dispatch import dispatch, make_plan, remove_old_checkpoints, stored_trials
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from shared import store
@@ -48,6 +48,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     stored_sweep, plan = dispatch(
         engine, endpoints.broker_url, settings.artifacts, spec, dataset, fresh=fresh
     )
+    remove_old_checkpoints(settings.artifacts)
     console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
     if endpoints.flower_url:
         console.print(f"Flower: {endpoints.flower_url}")

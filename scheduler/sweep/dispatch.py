@@ -1,5 +1,6 @@
 """From a sweep file to queued trials. Rerunnable: a second call leaves no trial lost or doubled."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from sqlalchemy import Engine
 from scheduler.sweep.expand import expand, expected_cost
 from scheduler.sweep.spec import SweepSpec
 from shared import store
-from shared.artifacts import artifact_exists, write_artifact
+from shared.artifacts import artifact_exists, delete_folder, write_artifact
 from shared.datasets import Dataset
 from shared.domain.architecture import TrialConfig
+from shared.errors import TrialError
 from shared.queue import publish_trials, published_trials
 from shared.store import Sweep, Trial
 from shared.version import code_version
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,15 @@ def missing_trials(engine: Engine, broker_url: str) -> list[Trial]:
         return []
     published = published_trials(broker_url)
     return [trial for trial in queued if trial.trial_id not in published]
+
+
+def remove_old_checkpoints(artifact_url: str) -> None:
+    """Remove what version 0.1 left in a folder of its own: nothing resumes from it, no `prune` finds it."""
+    url = f"{artifact_url}/checkpoints"
+    try:
+        delete_folder(url)
+    except TrialError as error:
+        logger.warning("old checkpoints are left in %s: %s", url, error)
 
 
 def by_cost(trials: Sequence[Trial]) -> list[Trial]:
