@@ -31,7 +31,7 @@ BROKER_TIMEOUT_SECONDS = 10.0
 # A stopped Redis still accepts connections: without a limit its answer would be awaited for ever.
 _IMPATIENT = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
 
-app = Celery("recsweep", include=["worker.task"])
+app = Celery("recsweep", include=["worker.task", "worker.process.heartbeat"])
 
 
 def queue_policy(settings: Settings | None = None) -> dict[str, Any]:

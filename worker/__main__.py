@@ -13,6 +13,7 @@ from shared.cores import count_cores
 from shared.errors import ServiceError
 from shared.settings import load_settings
 from worker.process.environment import worker_variables
+from worker.process.heartbeat import begin_heartbeat
 
 
 @click.command()
@@ -24,6 +25,8 @@ def main(processes: int | None, name: str) -> None:
     for variable in ("database_url", "broker_url", "artifact_url"):
         if getattr(settings, variable) is None:
             raise ServiceError(f"a worker needs {variable.upper()} in its environment")
+    if settings.heartbeat_file is not None:
+        begin_heartbeat(settings.heartbeat_file)
     command = [
         *(sys.executable, "-m", "celery", "-A", "shared.queue", "worker"),
         *("--concurrency", str(processes or count_cores()), "--hostname", f"{name}@%h"),

@@ -10,7 +10,7 @@ from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, ensure_services
 from scheduler.progress import watch_sweep
-from scheduler.sweep.dispatch import dispatch, make_plan, stored_trials
+from scheduler.sweep.dispatch import dispatch, make_plan, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
@@ -49,6 +49,8 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
     stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
+    trial_ids = [trial.trial_id for trial in store.sweep_trials(engine, stored_sweep.sweep_id)]
+    remove_old_checkpoints(settings.artifacts, trial_ids)
     console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
     if endpoints.flower_url:
         console.print(f"Flower: {endpoints.flower_url}")

@@ -1,5 +1,6 @@
 """From a sweep file to queued trials. Rerunnable: a second call leaves no trial lost or doubled."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from sqlalchemy import Engine
 from scheduler.sweep.expand import expand, expected_cost
 from scheduler.sweep.spec import SweepSpec
 from shared import store
+from shared.artifacts import artifact_exists, delete_artifact
 from shared.datasets import Dataset, store_prepared
 from shared.domain.architecture import TrialConfig
+from shared.errors import TrialError
 from shared.queue import find_messages, publish_trials
 from shared.store import QueuedTrial, Sweep, Trial
 from shared.version import code_version
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,17 @@ def missing_trials(engine: Engine, broker_url: str) -> list[QueuedTrial]:
         return []
     messages = find_messages(broker_url)
     return [trial for trial in queued if not messages.has(trial)]
+
+
+def remove_old_checkpoints(artifacts_url: str, trial_ids: Sequence[int]) -> None:
+    """Remove what version 0.1 left of these trials in a folder of its own: nothing resumes from it."""
+    folder = f"{artifacts_url}/checkpoints"
+    try:
+        if artifact_exists(folder):
+            for trial_id in trial_ids:
+                delete_artifact(f"{folder}/{trial_id}.npz")
+    except (TrialError, OSError) as error:
+        logger.warning("old checkpoints are left in %s: %s", folder, error)
 
 
 def by_cost(trials: Sequence[QueuedTrial]) -> list[QueuedTrial]:
