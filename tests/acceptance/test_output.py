@@ -16,7 +16,8 @@ N_USERS, N_ITEMS = 30, 40
 
 @pytest.fixture(scope="module")
 def sweep_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sweep [/file]") / "mine.toml"
+    path = tmp_path_factory.mktemp("sweep [") / "x]" / "mine.toml"
+    path.parent.mkdir()
     path.write_text(
         f'name = "{NAME}"\n[grid]\nmerge = ["average"]\nembedding_size = [4]\ndense_layers = [[1]]\n'
         "[training]\nmax_epochs = 1\n"
@@ -27,8 +28,8 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ratings in the layout of ml-1m, each item with a title that would do something to a screen."""
-    folder = tmp_path_factory.mktemp("data [/x]") / "ml-1m"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("data [") / "x]" / "ml-1m"
+    folder.mkdir(parents=True)
     pairs = [(user, item) for user in range(N_USERS) for item in range(N_ITEMS) if (user + item) % 2]
     lines = [f"{user + 1}::{item + 1}::{1 + item % 5}::978300760" for user, item in pairs]
     (folder / "ratings.dat").write_text("\n".join(lines) + "\n", encoding="latin-1")
