@@ -26,7 +26,7 @@ class SweepEnd:
         cancelled = f", {n_cancelled} cancelled (`make sweep` runs them)" if n_cancelled else ""
         lines = [f"{n_succeeded} of {len(self.asked)} trials succeeded{cancelled}"]
         if self.older:
-            lines.append(f"The sweep file no longer asks for {_count(self.older)}, which stay as they are")
+            lines.append(_describe_older(self.older))
         return lines
 
 
@@ -39,7 +39,8 @@ def judge_end(configs: Sequence[TrialConfig], trials: Sequence[Trial]) -> SweepE
     )
 
 
-def _count(trials: Sequence[Trial]) -> str:
-    n_failed = sum(trial.status == "failed" for trial in trials)
-    failed = f" ({n_failed} failed)" if n_failed else ""
-    return f"{len(trials)} older trials{failed}"
+def _describe_older(trials: Sequence[Trial]) -> str:
+    failed = [trial.label for trial in trials if trial.status == "failed"]
+    named = f" ({len(failed)} failed: {', '.join(failed)})" if failed else ""
+    they, stay = ("trial", "stays as it is") if len(trials) == 1 else ("trials", "stay as they are")
+    return f"{len(trials)} older {they} that the sweep file no longer asks for {stay}{named}"
