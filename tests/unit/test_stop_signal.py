@@ -70,10 +70,10 @@ def test_it_stays_set_however_often_it_is_asked_for() -> None:
 
 
 def test_its_pipe_is_closed_with_it() -> None:
-    n_open = len(os.listdir("/dev/fd"))
+    n_open = len(list(Path("/dev/fd").iterdir()))
     for _ in range(10):
         StopSignal()
-    assert len(os.listdir("/dev/fd")) == n_open
+    assert len(list(Path("/dev/fd").iterdir())) == n_open
 
 
 def test_signals_at_every_moment_never_block_who_waits() -> None:
