@@ -12,6 +12,7 @@ from scheduler.sweep.dispatch import publish
 from shared import store
 from shared.errors import ServiceError, StoreError
 from shared.queue import Messages, find_messages
+from shared.stop_signal import StopSignal
 from shared.store import QueuedTrial
 
 PERIOD_SECONDS = 3.0
@@ -38,7 +39,7 @@ class Watcher:
         self,
         engine: Engine,
         broker_url: str,
-        stopped: threading.Event,
+        stopped: threading.Event | StopSignal,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import threading
 from datetime import timedelta
 
 import click
@@ -22,6 +21,7 @@ from shared.console import console, describe_data, new_table
 from shared.errors import ServiceError, SpecError
 from shared.queue import find_workers
 from shared.settings import load_settings
+from shared.stop_signal import StopSignal
 
 
 @click.command()
@@ -102,9 +102,8 @@ def watch(upgrade_schema: bool) -> None:
     if upgrade_schema:
         ensure_services(settings, n_workers=0)
     engine, endpoints = open_store(settings)
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = StopSignal()
+    stopped.listen(signal.SIGTERM, signal.SIGINT)
     if settings.metrics_port is not None:
         serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
     Watcher(engine, endpoints.broker_url, stopped).run()

@@ -1,6 +1,5 @@
 """docker-compose.yml, Dockerfile and what belongs to them, read as files; engines are in tests/compose."""
 
-import ast
 import json
 import os
 import re
@@ -171,12 +170,16 @@ def _status(command: list[str], environment: dict[str, str] | None = None) -> in
 
 
 def test_stack_commands_need_the_standard_library_alone() -> None:
-    for path in (ROOT / "shared" / "stack").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
-                assert name.partition(".")[0] in sys.stdlib_module_names or name.startswith("scheduler.stack")
+    command = "import scheduler.stack.__main__, sys; print(*sys.modules)"
+    # Without the packages that are installed: `-I` leaves them out, but also the working folder.
+    code = f"import sys; sys.path = [p for p in sys.path if 'site-packages' not in p] + [{str(ROOT)!r}]; "
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code + command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    ours = {name for name in done.stdout.split() if name.partition(".")[0] in ("scheduler", "shared")}
+    assert {"scheduler.stack.commands", "shared.files"} <= ours
+    assert not any(name.startswith("scheduler.machine") for name in ours)
 
 
 def test_dashboard_and_alerts_ask_for_numbers_that_exist() -> None:
