@@ -23,6 +23,7 @@ from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
 from shared.store import Claim, EpochRecord, TrialResult
 from shared.version import code_version
+from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
 from worker.process.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 from worker.process.log_context import log_context
@@ -102,6 +103,7 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
     settings = load_settings()
     url = log_url(settings.artifacts, claim)
     _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
+    keep_compiled_programs(settings.cache_dir)
     dataset = _dataset(settings.artifacts, claim.fingerprint)
     result = run_trial(
         claim,
