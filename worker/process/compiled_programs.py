@@ -166,14 +166,14 @@ def _shown_folder(homes: tuple[Path, ...]) -> Path:
     for home in homes:
         folder = home / f"recsweep-{os.geteuid()}"
         try:
-            if shutil.disk_usage(home).free < _MIN_FREE_BYTES:
-                raise NotPrivateError(f"{home} is full")
             make_private(folder)
-        except (NotPrivateError, OSError) as error:
+        except NotPrivateError as error:
             problems.append(str(error))
             continue
         _remove_left_behind(folder)
-        return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        if shutil.disk_usage(folder).free >= _MIN_FREE_BYTES:
+            return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        problems.append(f"{home} is full")
     raise NotPrivateError("; ".join(problems))
 
 

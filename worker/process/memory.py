@@ -30,7 +30,10 @@ def peak_memory_bytes() -> int:
 
 @cache
 def keep_imports() -> None:
-    """Tell the garbage collector once that what is there now stays; it needs 0.15 s to look through TensorFlow."""
+    """Tell the garbage collector that what is there at the first call stays.
+
+    It needs 0.15 s to look through what TensorFlow's import makes, twice a trial.
+    """
     gc.collect()
     gc.freeze()
 

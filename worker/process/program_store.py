@@ -118,7 +118,7 @@ class ProgramStore:
 
 def _read_own(path: Path) -> bytes:
     """Raises OSError, also for a file that somebody else may have written."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
             raise PermissionError("somebody else may have written it")
