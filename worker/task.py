@@ -22,6 +22,7 @@ from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
 from shared.store import Claim, EpochRecord, TrialResult
 from shared.version import code_version
+from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
 from worker.process.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 from worker.process.log_context import log_context
@@ -130,6 +131,7 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
     artifact_root = _artifact_root(engine)
     url = log_url(artifact_root, claim)
     _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
+    keep_compiled_programs(load_settings().cache_dir)
     dataset = _dataset(artifact_root, claim.fingerprint)
     result = run_trial(
         claim,

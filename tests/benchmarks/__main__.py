@@ -19,7 +19,7 @@ from tests.benchmarks.peers import PEERS_DIR, Peers, installed_peers
 from tests.benchmarks.prepared import movielens_1m
 from tests.benchmarks.report import MISSED, parse_options, print_heading
 
-PARTS = ("fit", "limit", "growth", "sweep", "writing", "peers")
+PARTS = ("fit", "limit", "growth", "compile", "sweep", "writing", "peers")
 
 
 def main() -> None:
@@ -33,6 +33,7 @@ def main() -> None:
         for part in PARTS:
             arguments = ["--quick"] if options.quick else []
             problems += run_part([sys.executable, "-m", f"tests.benchmarks.bench_{part}", *arguments])
+        problems += run_part([sys.executable, "-m", "tests.benchmarks.bench_compile", "--sweep", *arguments])
         problems += recommend(peers, quick=options.quick)
     minutes = (time.monotonic() - started) / 60
     print(f"\n## Summary\n\nMeasured in {minutes:.0f} minutes. {load()}\n", flush=True)

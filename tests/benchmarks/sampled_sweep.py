@@ -107,9 +107,15 @@ def installed_copy() -> Iterator[Path]:
         yield copy
 
 
-def run_sweep(copy: Path, sweep: str, n_workers: int) -> SampledSweep:
-    """`make sweep FRESH=1` from nothing: services are started, and removed with all results in the end."""
+def run_sweep(copy: Path, sweep: str, n_workers: int, programs: Path | None = None) -> SampledSweep:
+    """`make sweep FRESH=1` from nothing: services are started, and removed with all results in the end.
+
+    `programs`: the folder where the compiled programs are before and after; without it there are none.
+    """
     settings = Settings.model_validate({"state_dir": copy.parent / "state"})
+    compiled = settings.cache_dir / "compiled"
+    if programs is not None and programs.exists():
+        shutil.copytree(programs, compiled)
     environment = {name: value for name, value in os.environ.items() if name not in _OWN_VARIABLES}
     environment |= {"STATE_DIR": str(settings.state_dir), "SWEEP": sweep, "DATASET": "ml-1m", "FRESH": "1"}
     environment["WORKERS"] = str(n_workers)
@@ -120,6 +126,8 @@ def run_sweep(copy: Path, sweep: str, n_workers: int) -> SampledSweep:
             wall_seconds = time.perf_counter() - started
         return SampledSweep(wall_seconds, tuple(_read_attempts(settings)), samples)
     finally:
+        if programs is not None and compiled.exists():
+            shutil.copytree(compiled, programs, dirs_exist_ok=True)
         clean_services(settings)
         shutil.rmtree(settings.state_dir, ignore_errors=True)
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from shared.domain.architecture import Architecture
 from worker.engine.batches import Batches
+from worker.engine.compiled import CompiledFunction
 from worker.engine.forward import make_forward
 from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
 from worker.engine.state import ParameterTable, TrainingState
@@ -91,8 +92,7 @@ def compile_epoch(architecture: Architecture, optimizer: Optimizer, batch_size: 
         end = _Loop(*tf.while_loop(go_on, body, start))
         return end.state, end.loss_sum
 
-    compiled: Epoch = tf.function(run_steps, jit_compile=True, autograph=False)
-    return compiled
+    return CompiledFunction(run_steps, f"epoch {architecture} {optimizer} {batch_size}")
 
 
 def _gather(optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, step: tf.Tensor) -> Slots:

@@ -26,6 +26,7 @@ from worker.families.tower.model import load_model
 from worker.families.tower.scorer import weights_scorer
 from worker.families.tower.weights import Weights
 from worker.metrics.validation import rmse, validation_metrics
+from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import recommend_all
@@ -40,6 +41,7 @@ _PREDICTION_ROWS = 65_536
 @click.argument("sweep_id", type=int)
 def main(sweep_id: int) -> None:
     """Recompute the metrics and lists of a sweep, check the contract, say what differs."""
+    keep_compiled_programs(load_settings().cache_dir)
     engine = database_engine()
     sweep = store.get_sweep(engine, sweep_id)
     settings = load_settings()

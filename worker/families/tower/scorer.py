@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from shared.domain.architecture import Activation, Architecture, Merge
 from shared.errors import TrialError
+from worker.engine.compiled import CompiledFunction
 from worker.families.tower.weights import Weights
 from worker.ranking.scorers import (
     SAFETY,
@@ -203,13 +204,13 @@ def _tensors(dense: Dense, dtype: tf.DType) -> tuple[tuple[Any, Any], ...]:
 
 
 @cache
-def _compiled(merge: Merge, activation: Activation) -> Any:  # noqa: ANN401  TensorFlow ships no types.
+def _compiled(merge: Merge, activation: Activation) -> CompiledFunction:
     """One compiled program for all models of these two, one more trace for each new shape."""
 
     def score_tile(user_part: tf.Tensor, item_part: tf.Tensor, dense: Any) -> tf.Tensor:  # noqa: ANN401
         return _score(merge, activation, user_part, item_part, dense)
 
-    return tf.function(score_tile, jit_compile=True)
+    return CompiledFunction(score_tile, f"score {merge} {activation}")
 
 
 def _score(merge: Merge, activation: Activation, user_part: Any, item_part: Any, dense: Any) -> Any:  # noqa: ANN401

@@ -24,7 +24,7 @@ from worker.engine.forward import Forward, make_forward
 from worker.engine.optimizers import Adamax, Optimizer, Sgd
 from worker.engine.state import TrainingState, catch_up_all, embedding_of, initial_state, weights_of
 from worker.families.tower.model import RatingModel, build_model
-from worker.process.memory import return_memory
+from worker.process.memory import keep_imports, return_memory
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ def train(
     trained here, not those resumed. `check_stop` is called about every second and stops by raising.
     Raises TrialError "not_finite_loss" when a loss is NaN or infinite.
     """
+    keep_imports()
     trainer = _Trainer(architecture, training, data, check_stop)
     fresh = TrainingProgress(trainer.initial_state(), trainer.model.weights())
     progress = fresh
