@@ -10,7 +10,7 @@ KEPT, ADDED, LEFT = (make_config(embedding_size=size) for size in (4, 8, 16))
 
 
 def _trial(config, status):
-    return replace(QUEUED, config=config, label=config.label, status=status)
+    return replace(QUEUED, config=config, config_hash=config.config_hash, label=config.label, status=status)
 
 
 def test_a_failed_trial_of_the_file_is_run_again():
