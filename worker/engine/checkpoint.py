@@ -14,8 +14,6 @@ from worker.families.tower.weights import Weights
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = "1"
-
 
 @dataclass(frozen=True, eq=False)
 class TrainingProgress:
@@ -43,12 +41,12 @@ class TrainingProgress:
 
 
 def pack_progress(progress: TrainingProgress, belongs_to: str) -> bytes:
-    """An npz archive without pickles. `belongs_to` identifies configuration and data."""
+    """An npz archive without pickles. `belongs_to` identifies configuration, data and code."""
     file = io.BytesIO()
     np.savez(
         file,
         allow_pickle=False,
-        belongs_to=np.array(_FORMAT + belongs_to),
+        belongs_to=np.array(belongs_to),
         epochs=np.array([astuple(record) for record in progress.epochs], np.float64),
         **state_to_arrays(progress.state),
         **{f"best_{number}": array for number, array in enumerate(_flatten(progress.best))},
@@ -61,7 +59,7 @@ def unpack_progress(content: bytes, belongs_to: str, fresh: TrainingProgress) ->
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        if str(arrays["belongs_to"]) != _FORMAT + belongs_to:
+        if str(arrays["belongs_to"]) != belongs_to:
             logger.warning("checkpoint ignored: it belongs to another configuration, data set or version")
             return fresh
         return TrainingProgress(

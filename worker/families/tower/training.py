@@ -9,12 +9,14 @@ import typing
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from shared.domain.architecture import Architecture, TrainingConfig
 from shared.domain.records import EpochRecord
 from shared.errors import TrialError
+from shared.version import source_fingerprint
 from worker.engine.adam import Adam
 from worker.engine.batches import Batches, Ratings, shuffle_batches
 from worker.engine.checkpoint import TrainingProgress, pack_progress, unpack_progress
@@ -28,6 +30,8 @@ from worker.process.memory import keep_imports, return_memory
 
 logger = logging.getLogger(__name__)
 
+# The source that a trained model depends on: a checkpoint of another is not resumed.
+_CODE_OF_RESULTS = ("worker/engine", "worker/families/tower")
 _CHUNK_SECONDS = 1.0
 _FIRST_CHUNK_STEPS = 64
 _MAX_CHUNK_GROWTH = 16
@@ -204,6 +208,8 @@ def _require_finite(loss: float, name: str, epoch: int, training: TrainingConfig
 def _digest(architecture: Architecture, training: TrainingConfig, data: TrainingData) -> str:
     """64 hex digits of all that a result depends on."""
     parts = {
+        "code": source_fingerprint(*_CODE_OF_RESULTS),
+        "libraries": [tf.__version__, keras.__version__, np.__version__],
         "architecture": asdict(architecture),
         "training": asdict(training),
         "rows": [data.n_users, data.n_item_rows],
