@@ -4,27 +4,28 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console, Group
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
-from rich.text import Text
+from rich.progress import BarColumn, Progress
 from sqlalchemy import Engine
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
 
 from scheduler.sweep.expand import expected_cost
 from shared import store
+from shared.console import PlainColumn, PlainConsole, new_list, styled
 from shared.errors import ServiceError, StoreUnavailable
 from shared.queue import find_workers, require_broker
 from shared.store import Trial
 
 PERIOD_SECONDS = 0.5
+DATABASE_RETRY_SECONDS = 2.0
 # Longer than a worker needs to take the next trial.
 STALL_SECONDS = 10.0
 _TERMINAL = ("succeeded", "failed", "cancelled")
 _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "yellow", "queued": "dim"}
 
 
-def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: Console) -> list[Trial]:
+def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: PlainConsole) -> list[Trial]:
     """Show progress until every trial has ended; returns the trials. KeyboardInterrupt passes through.
 
     When nothing moves for a while it says what it waits for.
@@ -34,7 +35,7 @@ def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: Console
     if not console.is_terminal:
         return _watch_plainly(engine, sweep_id, console, stall)
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=40), TextColumn("{task.fields[left]}")
+        PlainColumn("{task.description}"), BarColumn(bar_width=40), PlainColumn("{task.fields[left]}")
     )
     task = bar.add_task("", total=1.0, left="")
     with Live(console=console, refresh_per_second=4, transient=True) as live:
@@ -48,7 +49,7 @@ def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: Console
                 description=f"{n_ended}/{len(trials)} trials",
                 left=_time_left(fraction, time.monotonic() - started),
             )
-            live.update(Group(progress_table(trials), bar, Text(stall.reason(trials) or "", style="yellow")))
+            live.update(Group(progress_table(trials), bar, styled(stall.reason(trials) or "", "yellow")))
             if n_ended == len(trials):
                 return trials
             time.sleep(PERIOD_SECONDS)
@@ -67,14 +68,14 @@ def done_fraction(trials: Sequence[Trial]) -> float:
     return done / total if total else float(all(trial.status in _TERMINAL for trial in trials))
 
 
-def progress_table(trials: Sequence[Trial]) -> Table:
+def progress_table(trials: Sequence[Trial]) -> RenderableType:
     """One line a trial: label, state, epoch, validation RMSE, elapsed."""
-    table = Table("trial", "state", "epoch", "val RMSE", "elapsed", box=None, pad_edge=False)
+    table = new_list("trial", "state", "epoch", "val RMSE", "elapsed")
     for trial in trials:
         state = trial.status + (f" (attempt {trial.attempt})" if trial.attempt > 1 else "")
         table.add_row(
             trial.label,
-            f"[{_STYLES[trial.status]}]{state}[/]",
+            styled(state, _STYLES[trial.status]),
             "" if trial.epoch is None else str(trial.epoch),
             "" if trial.val_rmse is None else f"{trial.val_rmse:.4f}",
             _elapsed(trial),
@@ -118,7 +119,7 @@ def why_waiting(broker_url: str) -> str:
     return f"{', '.join(workers)} answers but took none yet; the watcher publishes again what has no message"
 
 
-def _watch_plainly(engine: Engine, sweep_id: int, console: Console, stall: Stall) -> list[Trial]:
+def _watch_plainly(engine: Engine, sweep_id: int, console: PlainConsole, stall: Stall) -> list[Trial]:
     reason = None
     shown: dict[int, tuple[str, int]] = {}
     while True:
@@ -128,11 +129,11 @@ def _watch_plainly(engine: Engine, sweep_id: int, console: Console, stall: Stall
             state = (trial.status, trial.attempt)
             if shown.get(trial.trial_id, ("queued", 0)) != state:
                 shown[trial.trial_id] = state
-                console.print(_plain_line(trial, n_ended, len(trials)), soft_wrap=True, highlight=False)
+                console.print(_plain_line(trial, n_ended, len(trials)))
         if (why := stall.reason(trials)) != reason:
             reason = why
             if why:
-                console.print(why, soft_wrap=True, highlight=False, markup=False)
+                console.print(why)
         if n_ended == len(trials):
             return trials
         time.sleep(PERIOD_SECONDS)
@@ -147,23 +148,25 @@ def _plain_line(trial: Trial, n_ended: int, n_trials: int) -> str:
         line += f", {_elapsed(trial)}"
     if trial.status == "failed":
         line += f", {trial.error_reason}: {trial.error_message}"
-    return line.replace("[", "\\[", 1)
+    return line
 
 
-def _read(engine: Engine, sweep_id: int, console: Console) -> list[Trial]:
-    was_away = False
-    while True:
-        try:
-            trials = store.sweep_trials(engine, sweep_id)
-        except StoreUnavailable as error:
-            if not was_away:
-                console.print(f"waiting for the database: {error}", soft_wrap=True, markup=False)
-            was_away = True
-            time.sleep(2.0)
-        else:
-            if was_away:
-                console.print("the database is back")
-            return trials
+def _read(engine: Engine, sweep_id: int, console: PlainConsole) -> list[Trial]:
+    """The trials, however long the database is away; a line when it goes and one when it is back."""
+
+    def say_once(state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            console.print(f"waiting for the database: {state.outcome.exception()}")
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(StoreUnavailable),
+        wait=wait_fixed(DATABASE_RETRY_SECONDS),
+        before_sleep=say_once,
+    )
+    trials: list[Trial] = retrying(store.sweep_trials, engine, sweep_id)
+    if retrying.statistics["attempt_number"] > 1:
+        console.print("the database is back")
+    return trials
 
 
 def _elapsed(trial: Trial) -> str:

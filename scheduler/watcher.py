@@ -12,7 +12,8 @@ from scheduler.sweep.dispatch import publish
 from shared import store
 from shared.errors import ServiceError, StoreError
 from shared.queue import Messages, find_messages
-from shared.store import Trial
+from shared.stop_signal import StopSignal
+from shared.store import QueuedTrial
 
 PERIOD_SECONDS = 3.0
 # A message is in no list of Redis for a moment while it is delivered, and a scheduler stores trials before
@@ -23,6 +24,8 @@ MISSING_SECONDS = 2.0
 UNCLAIMED_SECONDS = 20.0
 # One that workers refuse again and again is published ever more rarely.
 LONGEST_WAIT_SECONDS = 60.0
+# Enough to reach it from any wait; without a limit the power overflows after a day of refusals.
+_MAX_DOUBLINGS = 10
 # While the database was away no lease could be extended: its holders come first when it is back.
 GRACE_SECONDS = 20.0
 
@@ -36,7 +39,7 @@ class Watcher:
         self,
         engine: Engine,
         broker_url: str,
-        stopped: threading.Event,
+        stopped: threading.Event | StopSignal,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
@@ -73,9 +76,9 @@ class Watcher:
             messages = find_messages(self._broker_url) if queued else Messages()
             now = self._clock()
             not_waiting = queued.keys() - messages.waiting
-            missing = not_waiting - messages.delivered
+            missing = {key for key in not_waiting if not messages.has(queued[key])}
             self._missing_since = {key: self._missing_since.get(key, now) for key in missing}
-            unclaimed = not_waiting & messages.delivered
+            unclaimed = not_waiting - missing
             self._unclaimed_since = {key: self._unclaimed_since.get(key, now) for key in unclaimed}
             self._lost &= not_waiting
             for key in self._n_published.keys() - queued.keys():
@@ -84,11 +87,12 @@ class Watcher:
         finally:
             self._looked_at = self._clock()
 
-    def _read_database(self) -> dict[int, Trial]:
+    def _read_database(self) -> dict[int, QueuedTrial]:
         """The queued trials, with those just taken from a lost worker."""
         asked = self._clock()
         was_paused = self._looked_at is not None and asked - self._looked_at > 2 * PERIOD_SECONDS
         try:
+            store.mark_ended_sweeps(self._engine)
             queued = store.queued_trials(self._engine)
             answered = self._clock()
             if self._was_away or was_paused or answered - asked > PERIOD_SECONDS:
@@ -101,7 +105,7 @@ class Watcher:
             raise
         return {trial.trial_id: trial for trial in queued}
 
-    def _take_lost_trials(self) -> list[Trial]:
+    def _take_lost_trials(self) -> list[QueuedTrial]:
         lost = store.recover_lost_trials(self._engine)
         for trial in lost:
             logger.warning(
@@ -113,15 +117,16 @@ class Watcher:
 
     def _overdue(self, now: float) -> set[int]:
         def wait(key: int, first: float) -> float:
-            return max(first, min(first * 2.0 ** self._n_published[key], LONGEST_WAIT_SECONDS))
+            n_doublings = min(self._n_published[key], _MAX_DOUBLINGS)
+            return max(first, min(first * 2.0**n_doublings, LONGEST_WAIT_SECONDS))
 
         missing, unclaimed = self._missing_since.items(), self._unclaimed_since.items()
         return {key for key, since in missing if now - since > wait(key, MISSING_SECONDS)} | {
             key for key, since in unclaimed if now - since > wait(key, UNCLAIMED_SECONDS)
         }
 
-    def _publish(self, trials: list[Trial]) -> None:
-        for trial in publish(self._engine, self._broker_url, trials):
+    def _publish(self, trials: list[QueuedTrial]) -> None:
+        for trial in publish(self._broker_url, trials):
             self._n_published[trial.trial_id] += 1
             logger.info(
                 "sweep %d trial %d %s: published, time %d since it was queued",

@@ -5,9 +5,7 @@ an object store publishes an object when its upload is complete.
 """
 
 import errno
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.request import url2pathname
 import fsspec
 
 from shared.errors import TrialError
+from shared.files import write_whole
 
 # The client's own patience is minutes; a lost object store should be noticed sooner.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -56,10 +55,11 @@ def artifact_exists(url: str) -> bool:
 
 
 def delete_artifact(url: str) -> None:
-    """Remove the file at `url`; nothing happens when there is none."""
+    """Remove the file at `url`; nothing happens when there is none. Raises TrialError "artifact"."""
     local = local_path(url)
     if local is not None:
-        local.unlink(missing_ok=True)
+        with _translated(url):
+            local.unlink(missing_ok=True)
     elif artifact_exists(url):
         with _translated(url):
             _filesystem(url).rm_file(url)
@@ -99,14 +99,7 @@ def _filesystem(url: str) -> Any:  # noqa: ANN401  fsspec ships no types.
 
 def _replace_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, content)
 
 
 @contextmanager

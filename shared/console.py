@@ -1,42 +1,98 @@
-"""What every command prints with: the console, its tables, and the one line for a person's mistake."""
+"""What every command prints with: one console, its tables, its lines.
+
+Nothing that is printed is markup. Text from a file, a path or the database is shown as it is, so nobody has
+to remember to escape it; a style is given as a style (`style="red"`, or `styled` for a part of a table).
+"""
 
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec
+from typing import Any, NoReturn
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import Task, TextColumn
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
-from shared.errors import RecsweepError
-
-P = ParamSpec("P")
+from shared.ending import discard_output
+from shared.plain_text import one_line
 
 # A pipe or a file has no width: wide enough for every table.
 _NO_TERMINAL_WIDTH = 160
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else _NO_TERMINAL_WIDTH)
+
+class PlainConsole(Console):
+    """A console that takes no text for a command, neither to itself nor to the terminal.
+
+    A printed string is one line, which the terminal may wrap. What the terminal's encoding lacks is shown
+    as an escape. A reader that has gone (`make query | head`) ends the process with success.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  Those of rich's console.
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401  As rich's own.
+        """Print a line, or something that rich can draw."""
+        if all(isinstance(one, str) for one in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
+
+    def print_lines(self, text: str) -> None:
+        """Print a text of several lines, such as the end of a log."""
+        for line in text.splitlines():
+            self.print(line)
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401  As rich's own.
+        """Every string comes by here, from a line, a cell, a title; rich would look for markup in it."""
+        style, justify, overflow = (options.get(name) for name in ("style", "justify", "overflow"))
+        shown = one_line(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return Text(shown, style=style or "", justify=justify, overflow=overflow)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Whoever read has seen enough."""
+        self.quiet = True
+        discard_output()
+        raise SystemExit(0)
+
+
+class PlainColumn(TextColumn):
+    """A column of a progress display: `{task.description}`, filled with the text as it is."""
+
+    def __init__(self, text_format: str) -> None:
+        super().__init__(text_format, markup=False)
+
+    def render(self, task: Task) -> Text:
+        """Its text for one task."""
+        return styled(self.text_format.format(task=task), self.style)
+
+
+console = PlainConsole(width=None if sys.stdout and sys.stdout.isatty() else _NO_TERMINAL_WIDTH)
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """A table in the one style of all commands."""
+    """A table in the one style of all commands, for `console.print`."""
     return Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
 
 
-def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn an expected error into one line on stderr and exit code 2."""
+def new_list(*columns: str) -> Table:
+    """A table without lines and title, for what changes on the screen."""
+    return Table(*columns, box=None, pad_edge=False)
 
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except RecsweepError as error:
-            click.echo(f"recsweep: {' '.join(str(error).split())}", err=True)
-            sys.exit(2)
 
-    return run
+def styled(text: str, style: str | Style) -> Text:
+    """A text with a style of its own, for a cell of a table."""
+    return Text(one_line(text), style=style)
+
+
+def confirm(question: str) -> None:
+    """Go on after a yes; anything else ends the command."""
+    click.confirm(one_line(question), abort=True)
+
+
+def print_error(message: str) -> None:
+    """The one line that a person gets for a mistake, on stderr."""
+    click.echo(f"recsweep: {' '.join(one_line(message).split())}", err=True)
 
 
 def describe_data(name: str, *, is_synthetic: bool) -> str:

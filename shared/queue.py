@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import redis
@@ -18,6 +19,7 @@ from celery.signals import worker_init
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from shared.domain.records import QueuedTrial
 from shared.errors import ServiceError, SpecError
 from shared.settings import Settings, load_settings
 
@@ -29,7 +31,7 @@ BROKER_TIMEOUT_SECONDS = 10.0
 # A stopped Redis still accepts connections: without a limit its answer would be awaited for ever.
 _IMPATIENT = {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
 
-app = Celery("recsweep", include=["worker.task"])
+app = Celery("recsweep", include=["worker.task", "worker.process.heartbeat"])
 
 
 def queue_policy(settings: Settings | None = None) -> dict[str, Any]:
@@ -96,16 +98,20 @@ def _refuse_tensorflow_in_parent(**_: object) -> None:
         raise RuntimeError("the worker's parent process must not import TensorFlow")
 
 
-def publish_trials(broker_url: str, trials: Iterable[tuple[int, str]]) -> None:
-    """Send one message for each (trial_id, label), in the order given; raises ServiceError."""
+def publish_trials(broker_url: str, trials: Iterable[QueuedTrial]) -> None:
+    """Send one message for each, in the order given; raises ServiceError.
+
+    It carries the id of the trial, its label for the eye, and for which of its queueings it was sent.
+    """
     app.conf.broker_url = broker_url
     try:
         with (
             app.connection_for_write(transport_options=_IMPATIENT) as connection,
             app.amqp.Producer(connection) as producer,
         ):
-            for trial_id, label in trials:
-                app.send_task(TASK_NAME, args=(trial_id, label), producer=producer)
+            for trial in trials:
+                arguments = (trial.trial_id, trial.label, _queueing(trial))
+                app.send_task(TASK_NAME, args=arguments, producer=producer)
     except (KombuError, RedisError, OSError) as error:
         raise ServiceError(
             f"cannot publish to the broker: {error}; is Redis running? See `make status`"
@@ -114,15 +120,21 @@ def publish_trials(broker_url: str, trials: Iterable[tuple[int, str]]) -> None:
 
 @dataclass(frozen=True)
 class Messages:
-    """Ids of the trials that have a message in Redis."""
+    """What is in Redis: ids of trials whose message waits, ids and queueings of those delivered.
+
+    A message that waits makes a worker look at the row, whenever it was sent. One that was delivered and is
+    not acknowledged may have done its work: after an attempt has ended, or found nothing to do, the message
+    is still there for a moment, or for hours when the worker was killed. So it counts for the queueing
+    that it was sent for and for no later one. Version 0.1 did not say for which; those do not count once
+    delivered, since a second message does no harm and a missing one does.
+    """
 
     waiting: frozenset[int] = frozenset()
-    delivered: frozenset[int] = frozenset()
+    delivered: frozenset[tuple[int, str]] = frozenset()
 
-    @property
-    def all(self) -> frozenset[int]:
-        """Waiting for a worker, or delivered and not acknowledged."""
-        return self.waiting | self.delivered
+    def has(self, trial: QueuedTrial) -> bool:
+        """Whether a message will bring this trial to a worker."""
+        return trial.trial_id in self.waiting or (trial.trial_id, _queueing(trial)) in self.delivered
 
 
 def find_messages(broker_url: str) -> Messages:
@@ -133,12 +145,10 @@ def find_messages(broker_url: str) -> Messages:
             unacknowledged: list[bytes] = client.hvals("unacked")
     except RedisError as error:
         raise ServiceError(f"cannot read the broker's queue: {error}") from error
-    return Messages(waiting=frozenset(_trial_ids(waiting)), delivered=frozenset(_trial_ids(unacknowledged)))
-
-
-def published_trials(broker_url: str) -> frozenset[int]:
-    """Ids of the trials whose message is in Redis, waiting or delivered but not acknowledged."""
-    return find_messages(broker_url).all
+    return Messages(
+        waiting=frozenset(trial_id for trial_id, _ in _read_messages(waiting)),
+        delivered=frozenset(_read_messages(unacknowledged)),
+    )
 
 
 def find_workers(broker_url: str, timeout_seconds: float = 1.5) -> dict[str, int]:
@@ -183,12 +193,18 @@ def _redis(broker_url: str) -> redis.Redis:
     )
 
 
-def _trial_ids(entries: Iterable[bytes]) -> Iterator[int]:
-    """Ids in messages; what is no message of ours, whoever put it there, is passed over."""
+def _queueing(trial: QueuedTrial) -> str:
+    """When it was queued, to the microsecond and the same in every time zone: no two queueings share it."""
+    return trial.queued_at.astimezone(UTC).isoformat()
+
+
+def _read_messages(entries: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """Id and queueing in messages; what is no message of ours, whoever put it there, is passed over."""
     for entry in entries:
         with suppress(ValueError, LookupError, TypeError):
             message = json.loads(entry)
             if isinstance(message, list):
                 # Delivered and not acknowledged: message, exchange, routing key.
                 message = message[0]
-            yield int(json.loads(base64.b64decode(message["body"]))[0][0])
+            trial_id, _, *queueing = json.loads(base64.b64decode(message["body"]))[0]
+            yield int(trial_id), str(queueing[0]) if queueing else ""

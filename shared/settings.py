@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     # The watcher answers Prometheus there; unset: it does not listen.
     metrics_address: str = "127.0.0.1"
     metrics_port: int | None = None
+    # A worker touches it every few seconds, for the health checks of a container; unset: it does not.
+    heartbeat_file: Path | None = None
     trial_soft_limit_seconds: int = 6 * 3600
     trial_hard_limit_seconds: int = 6 * 3600 + 600
     visibility_timeout_seconds: int = 7 * 3600

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +17,27 @@ from scheduler.machine.postgres import ADMIN, PostgresServer, running_postgres
 from scheduler.machine.redis import RedisServer, running_redis
 from shared.settings import Settings
 from tests.embedded import settings_maker
+from tests.real_data import MARKER, leave_out, left_out_line
 
 _TEMPLATE = "recsweep_template"
 _numbers = itertools.count(1)
+_LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Last, so that only tests count that would have run."""
+    config.stash[_LEFT_OUT] = leave_out(config, items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line in place of one for every test that was left out."""
+    if counts := config.stash.get(_LEFT_OUT, None):
+        terminalreporter.write_line(left_out_line(counts), yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,36 @@
 """Small data sets, configurations and results for tests; every number follows from the arguments."""
 
+import itertools
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
+import redis
 from sqlalchemy import Engine, text
 
 from shared.datasets.dataset import Dataset
 from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.domain.protocol import Protocol
+from shared.queue import QUEUE_NAME
 from shared.store import (
     Claim,
     EpochRecord,
+    QueuedTrial,
     RankedItems,
+    RatedItems,
     Sweep,
     TrialResult,
     add_trials,
     claim_trial,
     create_sweep,
     finish_trial,
+    mark_ended_sweeps,
     save_dataset,
     sweep_trials,
 )
 
 DEFAULT_SEED = TrainingConfig().random_seed
+_tags = itertools.count(1)
 
 
 def make_dataset(n_users: int = 4, n_items: int = 8, n_rated: int = 3, name: str = "tiny") -> Dataset:
@@ -72,18 +80,18 @@ def make_ranked(dataset: Dataset, k: int = 2, seed: int = 0) -> RankedItems:
     )
 
 
-def make_rating_predictions(dataset: Dataset, k: int = 2) -> RankedItems:
+def make_rating_predictions(dataset: Dataset, k: int = 2) -> RatedItems:
     """The k top-rated items of every user; each prediction is half a star too high."""
     order = np.lexsort((dataset.item_index, -dataset.ratings, dataset.user_index))
     users = dataset.user_index[order]
     rank = np.arange(len(order)) - np.searchsorted(users, users) + 1
     top = order[rank <= k]
-    return RankedItems(
+    return RatedItems(
         user_index=dataset.user_index[top],
         rank=rank[rank <= k].astype(np.int32),
         item_index=dataset.item_index[top],
-        score=dataset.ratings[top] + np.float32(0.5),
         rating=dataset.ratings[top],
+        prediction=dataset.ratings[top] + np.float32(0.5),
     )
 
 
@@ -153,11 +161,25 @@ def claim_label(engine: Engine, sweep_id: int, label: str, lease_seconds: float 
 
 
 def store_result(engine: Engine, sweep_id: int, label: str, dataset: Dataset, result: TrialResult) -> int:
-    """Run a queued trial to its end in no time; gives its `trial_id`."""
+    """Run a queued trial to its end in no time, as the watcher notices; gives its `trial_id`."""
     claim = claim_label(engine, sweep_id, label)
     if not finish_trial(engine, claim, result, dataset):
         raise AssertionError(f"trial {label} was superseded")
+    mark_ended_sweeps(engine)
     return claim.trial_id
+
+
+def make_queued(trial_id: int, label: str = "label") -> QueuedTrial:
+    """A queued trial that is in no database."""
+    queued_at = datetime(2026, 1, 1, tzinfo=UTC)
+    return QueuedTrial(trial_id, 1, label, make_config(), attempt=0, worker=None, queued_at=queued_at)
+
+
+def deliver_message(broker_url: str) -> None:
+    """What Redis holds once a worker has taken the message that waited longest and not acknowledged it."""
+    with redis.Redis.from_url(broker_url, decode_responses=True) as client:
+        message = client.rpop(QUEUE_NAME)
+        client.hset("unacked", f"tag-{next(_tags)}", f'[{message}, "", "{QUEUE_NAME}"]')
 
 
 def expire_leases(engine: Engine) -> None:

@@ -8,23 +8,25 @@ import sys
 
 import click
 
-from shared.console import one_line_errors
+from shared.command_line import run_command
 from shared.cores import count_cores
 from shared.errors import ServiceError
 from shared.settings import load_settings
 from worker.process.environment import worker_variables
+from worker.process.heartbeat import begin_heartbeat
 
 
 @click.command()
 @click.option("--processes", type=click.IntRange(min=1), default=None, help="Task processes; one a core.")
 @click.option("--name", default="worker", help="Its name in Flower is NAME@HOST.")
-@one_line_errors
 def main(processes: int | None, name: str) -> None:
     """Replace this process by the worker, so that signals reach it."""
     settings = load_settings()
     for variable in ("database_url", "broker_url", "artifact_url"):
         if getattr(settings, variable) is None:
             raise ServiceError(f"a worker needs {variable.upper()} in its environment")
+    if settings.heartbeat_file is not None:
+        begin_heartbeat(settings.heartbeat_file)
     command = [
         *(sys.executable, "-m", "celery", "-A", "shared.queue", "worker"),
         *("--concurrency", str(processes or count_cores()), "--hostname", f"{name}@%h"),
@@ -34,4 +36,4 @@ def main(processes: int | None, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m worker")
+    run_command(main, "python -m worker")

@@ -6,7 +6,6 @@ A trial that trains a network imports TensorFlow: the parent process and an idle
 import errno
 import logging
 import os
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -16,9 +15,9 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import Engine
 
 from shared import store
-from shared.artifacts import cached_artifact, delete_artifact
-from shared.datasets import Dataset, read_dataset
-from shared.errors import DatasetError, FailureReason, StoreUnavailable, TrialError
+from shared.artifacts import delete_artifact
+from shared.datasets import Dataset, load_prepared
+from shared.errors import DatasetError, FailureReason, StoreError, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
 from shared.store import Claim, EpochRecord, TrialResult
@@ -29,10 +28,12 @@ from worker.process.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 from worker.process.log_context import log_context
 from worker.process.lost_process import process_name
 from worker.process.memory import peak_memory_bytes, return_memory
+from worker.process.patience import patiently
 from worker.process.shutdown import is_shutting_down, wait_for_shutdown
 from worker.trial import checkpoint_url, log_url, run_trial
 
-STORE_RETRY_SECONDS = 600.0
+# Longer than a restart of Postgres; then the message goes back, so that no task seems to run for hours.
+_STORE_PATIENCE_SECONDS = 600.0
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -41,13 +42,16 @@ logger = logging.getLogger(__name__)
 @app.task(  # type: ignore[untyped-decorator]  # Celery ships no types.
     name=TASK_NAME, bind=True, Request="worker.process.lost_process:TrialRequest"
 )
-def train_architecture(self: Task, trial_id: int, label: str) -> str:
-    """Train the trial of this id unless it is done or runs elsewhere; Flower shows the label."""
+def train_architecture(self: Task, trial_id: int, label: str, queued_at: str = "") -> str:
+    """Train the trial of this id unless it is done or runs elsewhere; Flower shows the label.
+
+    `queued_at` is for those who look into the queue: here the row alone decides what there is to do.
+    """
     engine = database_engine()
     try:
         claim = _claim(engine, trial_id, process_name(self.request.hostname, os.getpid()))
-    except HandedBack as error:
-        raise Reject("the worker is shutting down", requeue=True) from error
+    except (HandedBack, StoreUnavailable) as error:
+        raise Reject(str(error), requeue=True) from error
     if claim is None:
         return f"{label}: nothing to do, it is done or runs elsewhere"
     with log_context(f"sweep {claim.sweep_id} trial {trial_id} {claim.label} attempt {claim.attempt}"):
@@ -68,53 +72,85 @@ def _claim(engine: Engine, trial_id: int, worker: str) -> Claim | None:
 
 def _attempt(engine: Engine, claim: Claim) -> str:
     """Run a claimed trial to one of its ends, and say which in the database and in the log."""
-    key = (claim.trial_id, claim.attempt)
     logger.info("started")
     try:
         with Lease(engine, claim, is_shutting_down) as lease:
             summary = _run(engine, claim, lease)
-    except HandedBack as error:
-        # Not patient: the worker has seconds. Where this fails, the lease runs out.
-        store.release_trial(engine, *key, "handed_back")
-        logger.info("handed back, the worker is shutting down")
-        raise Reject("the worker is shutting down", requeue=True) from error
-    except Superseded:
-        logger.warning("superseded by another attempt, nothing was stored")
-        return f"{claim.label}: superseded"
-    except Exception as error:
-        reason, message = explain_failure(error)
-        peak = peak_memory_bytes()
+        _remove_checkpoint(engine, claim)
+    except (HandedBack, StoreUnavailable) as error:
         # A result that waited in vain for the database is made again from the last checkpoint.
-        retry = reason == "out_of_memory" or isinstance(error, StoreUnavailable)
-        _patiently(
-            lambda: store.fail_trial(engine, *key, reason, message, peak_memory_bytes=peak, retry=retry),
-            "note the failure",
-        )
-        logger.error("failed, %s: %s", reason, message)  # noqa: TRY400  Celery logs the traceback.
-        if isinstance(error, TrialError):
-            raise
-        # Celery pickles the exception, and takes a MemoryError of a task for one of its own.
-        raise TrialError(reason, message) from error
+        _hand_back(engine, claim, str(error))
+        raise Reject(str(error), requeue=True) from error
+    except Superseded:
+        return _say_superseded(claim)
+    except Exception as error:
+        return _fail(engine, claim, error)
     logger.info("%s", summary)
     return summary
 
 
+def _hand_back(engine: Engine, claim: Claim, cause: str) -> None:
+    """Not patient: the worker may have seconds. Where this fails, the lease runs out."""
+    try:
+        store.release_trial(engine, claim.trial_id, claim.attempt, "handed_back")
+    except StoreError as error:
+        logger.warning("%s; not noted, the lease runs out: %s", cause, error)
+    else:
+        logger.info("handed back: %s", cause)
+
+
+def _fail(engine: Engine, claim: Claim, error: Exception) -> str:
+    """Note that an attempt failed, and raise; an attempt that had succeeded by then stays succeeded."""
+    key = (claim.trial_id, claim.attempt)
+    reason, message = explain_failure(error)
+    peak, retry = peak_memory_bytes(), reason == "out_of_memory"
+    is_noted = _patiently(
+        lambda: store.fail_trial(engine, *key, reason, message, peak_memory_bytes=peak, retry=retry),
+        "note the failure",
+    )
+    if is_noted:
+        logger.error("failed, %s: %s", reason, message)
+        if isinstance(error, TrialError):
+            raise error
+        # Celery pickles the exception, and takes a MemoryError of a task for one of its own.
+        raise TrialError(reason, message) from error
+    # The trial was no longer this attempt's to fail. Only one that has succeeded still "holds" it.
+    state = _patiently(lambda: store.extend_lease(engine, *key, LEASE_SECONDS), "ask how the trial ended")
+    if state != "held":
+        return _say_superseded(claim)
+    logger.warning("succeeded; what came after its result was stored failed: %s", message)
+    return f"{claim.label}: succeeded"
+
+
+def _say_superseded(claim: Claim) -> str:
+    logger.warning("superseded by another attempt, nothing was stored")
+    return f"{claim.label}: superseded"
+
+
 def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
-    settings = load_settings()
-    url = log_url(settings.artifacts, claim)
+    artifact_root = _artifact_root(engine)
+    url = log_url(artifact_root, claim)
     _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
-    keep_compiled_programs(settings.cache_dir)
-    dataset = _dataset(settings.artifacts, claim.fingerprint)
+    keep_compiled_programs(load_settings().cache_dir)
+    dataset = _dataset(artifact_root, claim.fingerprint)
     result = run_trial(
         claim,
         dataset,
-        settings.artifacts,
+        artifact_root,
         on_epoch=lambda epoch: _record_epoch(engine, claim, epoch),
         check_stop=lease.check,
     )
     _save(engine, claim, result, dataset)
-    delete_artifact(checkpoint_url(settings.artifacts, claim.trial_id))
     return f"{claim.label}: RMSE {result.val_rmse:.4f} in {result.train_seconds:.1f} s"
+
+
+def _remove_checkpoint(engine: Engine, claim: Claim) -> None:
+    """The result is stored, so nothing here may fail the task; what stays goes when the sweep is pruned."""
+    url = checkpoint_url(_artifact_root(engine), claim)
+    try:
+        delete_artifact(url)
+    except (TrialError, OSError) as error:
+        logger.warning("the checkpoint %s is left behind: %s", url, error)
 
 
 def _record_epoch(engine: Engine, claim: Claim, epoch: EpochRecord) -> None:
@@ -126,26 +162,32 @@ def _record_epoch(engine: Engine, claim: Claim, epoch: EpochRecord) -> None:
 
 
 def _save(engine: Engine, claim: Claim, result: TrialResult, dataset: Dataset) -> None:
-    """Write the result; a database that is away is waited for, since the work is done."""
-    if not _patiently(lambda: store.finish_trial(engine, claim, result, dataset), "write the result"):
+    """Write the result; a database that is away is waited for as long as the trial may run.
+
+    The work is done and the lease is kept meanwhile. Where somebody else can reach the database and this
+    worker cannot, the lease runs out and another attempt takes over.
+    """
+    try:
+        is_ours = patiently(
+            lambda: store.finish_trial(engine, claim, result, dataset), "write the result", sleep=_sleep
+        )
+    except SoftTimeLimitExceeded as error:
+        limit = load_settings().trial_soft_limit_seconds
+        raise StoreUnavailable(
+            f"the result could not be written within TRIAL_SOFT_LIMIT_SECONDS = {limit}"
+        ) from error
+    if not is_ours:
         raise Superseded
 
 
 def _patiently(call: Callable[[], T], purpose: str) -> T:
-    """What the call gives, as soon as the database is there.
+    return patiently(call, purpose, limit_seconds=_STORE_PATIENCE_SECONDS, sleep=_sleep)
 
-    Raises StoreUnavailable after a while, and HandedBack when the worker is told to stop meanwhile.
-    """
-    deadline = time.monotonic() + STORE_RETRY_SECONDS
-    while True:
-        try:
-            return call()
-        except StoreUnavailable as error:
-            if time.monotonic() > deadline:
-                raise
-            logger.warning("waiting to %s: %s", purpose, error)
-        if wait_for_shutdown(2.0):
-            raise HandedBack
+
+def _sleep(seconds: float) -> None:
+    """Raises HandedBack when the worker is told to stop meanwhile."""
+    if wait_for_shutdown(seconds):
+        raise HandedBack
 
 
 def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
@@ -166,12 +208,12 @@ def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
 
 
 @lru_cache(maxsize=1)
-def _dataset(artifacts_url: str, fingerprint: str) -> Dataset:
+def _artifact_root(engine: Engine) -> str:
+    """Asked once per process, so that after the result was stored it is known without the database."""
+    return store.artifact_root(engine, load_settings().artifacts)
+
+
+@lru_cache(maxsize=1)
+def _dataset(artifact_root: str, fingerprint: str) -> Dataset:
     """Loaded once per process and data set."""
-    url = f"{artifacts_url}/datasets/{fingerprint}.npz"
-    try:
-        return read_dataset(cached_artifact(url, load_settings().cache_dir))
-    except FileNotFoundError as error:
-        raise TrialError(
-            "dataset", f"the prepared data set {url} is gone: `make sweep` prepares it"
-        ) from error
+    return load_prepared(artifact_root, fingerprint, load_settings().cache_dir)

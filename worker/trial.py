@@ -46,14 +46,19 @@ class ArtifactCheckpoint:
         self._log.save()
 
 
-def checkpoint_url(artifacts_url: str, trial_id: int) -> str:
-    """Where the checkpoint of a trial lies; of no more use when its result is stored."""
-    return f"{artifacts_url}/checkpoints/{trial_id}.npz"
+def trial_folder(artifacts_url: str, claim: Claim) -> str:
+    """Where all attempts of a trial leave their files; it goes with the folder of its sweep."""
+    return f"{artifacts_url}/sweep-{claim.sweep_id}/{claim.label}"
+
+
+def checkpoint_url(artifacts_url: str, claim: Claim) -> str:
+    """Where the checkpoint of a trial lies, for every attempt; of no more use when its result is stored."""
+    return f"{trial_folder(artifacts_url, claim)}/checkpoint.npz"
 
 
 def attempt_folder(artifacts_url: str, claim: Claim) -> str:
     """Where one attempt leaves its model and its log."""
-    return f"{artifacts_url}/sweep-{claim.sweep_id}/{claim.label}/attempt-{claim.attempt}"
+    return f"{trial_folder(artifacts_url, claim)}/attempt-{claim.attempt}"
 
 
 def log_url(artifacts_url: str, claim: Claim) -> str:
@@ -151,7 +156,7 @@ def _train(  # noqa: PLR0917  Its arguments are those of the trial, passed on on
         architecture,
         training,
         data,
-        checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim.trial_id), log),
+        checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
         on_epoch=log_epoch,
         check_stop=check_stop,
     )

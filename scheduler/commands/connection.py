@@ -1,5 +1,6 @@
-"""Where commands find what is stored."""
+"""Where commands find what is stored, and the option that names a stored sweep."""
 
+import click
 from sqlalchemy import Engine
 
 from scheduler.machine import Endpoints, find_endpoints
@@ -7,6 +8,10 @@ from shared.errors import SpecError
 from shared.settings import Settings, load_settings
 from shared.store import Sweep, latest_sweep
 from shared.store.database import create_engine
+
+SWEEP_OPTION = click.option(
+    "--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep."
+)
 
 
 def open_store(settings: Settings | None = None) -> tuple[Engine, Endpoints]:

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 import click
 from sqlalchemy import Engine
 
-from scheduler.commands.connection import open_store, require_sweep
+from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from shared import store
-from shared.console import console, describe_data, new_table, one_line_errors
+from shared.console import console, describe_data, new_table
 from shared.datasets import canonical_id
 from shared.errors import SpecError
 from shared.store import LeaderboardRow, Sweep, Trial
 
 
 @click.command()
-@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
-@one_line_errors
+@SWEEP_OPTION
 def leaderboard(sweep_name: str | None) -> None:
     """Show the trials of the latest sweep, best first."""
     engine, _ = open_store()
@@ -85,8 +84,7 @@ def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:
 @click.command()
 @click.option("--user", "user_id", envvar="RECSWEEP_USER", default=None, help="Id of a user.")
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a trial; default the best.")
-@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
-@one_line_errors
+@SWEEP_OPTION
 def recommend(user_id: str | None, label: str | None, sweep_name: str | None) -> None:
     """Show a user's top-rated items with their predictions, and the recommendations."""
     if not user_id:

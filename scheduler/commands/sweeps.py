@@ -5,17 +5,20 @@ import sys
 import click
 from sqlalchemy import Engine
 
-from scheduler.commands.connection import open_store, require_sweep
+from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.commands.results import print_leaderboard
+from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, ensure_services
 from scheduler.progress import watch_sweep
-from scheduler.sweep.dispatch import dispatch, make_plan, stored_trials
+from scheduler.sweep.dispatch import dispatch, make_plan, remove_old_checkpoints, stored_trials
+from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from shared import store
-from shared.console import console, describe_data, one_line_errors
+from shared.console import console, describe_data
 from shared.datasets import download_progress, resolve_dataset
-from shared.settings import Settings, load_settings
+from shared.ending import INTERRUPTED
+from shared.settings import load_settings
 from shared.store import Sweep, Trial
 from shared.store.database import create_engine
 
@@ -26,7 +29,6 @@ from shared.store.database import create_engine
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
 @click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")
-@one_line_errors
 def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int | None, dry_run: bool) -> None:
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
@@ -34,7 +36,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     with download_progress(console) as progress:
         resolved = resolve_dataset(dataset_name, settings, progress)
     if resolved.notice:
-        console.print(resolved.notice, style="yellow", soft_wrap=True)
+        console.print(resolved.notice, style="yellow")
     dataset = resolved.dataset
     endpoints = ensure_services(settings, workers)
     engine = create_engine(endpoints.database_url)
@@ -45,23 +47,25 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     if dry_run:
         _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
         return
-    stored_sweep, plan = dispatch(
-        engine, endpoints.broker_url, settings.artifacts, spec, dataset, fresh=fresh
-    )
+    artifact_root = store.artifact_root(engine, settings.artifacts)
+    stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
+    trial_ids = [trial.trial_id for trial in store.sweep_trials(engine, stored_sweep.sweep_id)]
+    remove_old_checkpoints(settings.artifacts, trial_ids)
     console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
     if endpoints.flower_url:
         console.print(f"Flower: {endpoints.flower_url}")
     try:
         trials = watch_sweep(engine, endpoints.broker_url, stored_sweep.sweep_id, console)
     except KeyboardInterrupt:
-        console.print("\nThe sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
-        sys.exit(130)
-    _print_end(engine, settings, endpoints, stored_sweep, trials)
+        console.print()
+        console.print("The sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
+        sys.exit(INTERRUPTED)
+    store.mark_ended_sweeps(engine)
+    _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
 
 
 @click.command()
-@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
-@one_line_errors
+@SWEEP_OPTION
 def cancel(sweep_name: str | None) -> None:
     """Stop the latest sweep: queued trials never start, running ones stop within seconds."""
     engine, _ = open_store()
@@ -85,28 +89,18 @@ def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:
 
 
 def _print_end(
-    engine: Engine, settings: Settings, endpoints: Endpoints, stored_sweep: Sweep, trials: list[Trial]
+    engine: Engine, artifact_root: str, endpoints: Endpoints, stored_sweep: Sweep, end: SweepEnd
 ) -> None:
-    failed = [trial for trial in trials if trial.status == "failed"]
-    cancelled = sum(trial.status == "cancelled" for trial in trials)
     print_leaderboard(engine, stored_sweep)
-    n_succeeded = sum(trial.status == "succeeded" for trial in trials)
-    console.print(f"{n_succeeded} of {len(trials)} trials succeeded" + _cancelled_text(cancelled))
-    for trial in failed:
-        console.print(
-            f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
+    for line in end.lines():
+        console.print(line)
+    for trial in end.failed:
+        console.print(f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}", style="red")
+    print_served(engine, stored_sweep.dataset_name)
     if endpoints.flower_url:
         console.print(f"Flower:  {endpoints.flower_url}")
     console.print("SQL:     make psql          One user: make recommend USER=…")
-    console.print(f"Models:  {settings.artifacts}/sweep-{stored_sweep.sweep_id}", soft_wrap=True)
-    if failed:
+    console.print(f"Models:  {artifact_root}/sweep-{stored_sweep.sweep_id}")
+    if end.failed:
         console.print("`make sweep` runs the failed trials again.")
         sys.exit(1)
-
-
-def _cancelled_text(n_cancelled: int) -> str:
-    return f", {n_cancelled} cancelled (`make sweep` runs them)" if n_cancelled else ""

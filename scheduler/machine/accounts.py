@@ -67,14 +67,16 @@ def run_as(
         raise ServiceError(f"{Path(command[0]).name} gave no answer within {error.timeout:.0f} s") from error
 
 
-def can_run(account: Account | None, binary: Path) -> bool:
-    """Whether the account reaches the binary and all libraries it needs."""
+def why_cannot_run(account: Account | None, binary: Path) -> str | None:
+    """Why the account does not reach the binary or a library it needs; None when it can run it."""
     if account is None:
-        return True
+        return None
     try:
-        return run_as(account, [binary, "--version"], cwd=Path("/")).returncode == 0
-    except PermissionError:
-        return False
+        done = run_as(account, [binary, "--version"], cwd=Path("/"))
+    except OSError as error:
+        return error.strerror or str(error)
+    words = (done.stderr or done.stdout).strip().splitlines()
+    return None if done.returncode == 0 else (words or [f"exit code {done.returncode}"])[-1]
 
 
 def can_enter(account: Account | None, folder: Path) -> bool:
@@ -82,6 +84,14 @@ def can_enter(account: Account | None, folder: Path) -> bool:
     if account is None:
         return True
     return run_as(account, ["/bin/sh", "-c", 'cd -- "$1"', "sh", folder], cwd=Path("/")).returncode == 0
+
+
+def owner_of(path: Path) -> str:
+    """` (its owner is name)`; empty when the folder hides it."""
+    try:
+        return f" (its owner is {_name_of(path.stat().st_uid)})"
+    except OSError:
+        return ""
 
 
 def _name_of(uid: int) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from scheduler.machine.configuration import render_configuration
 from scheduler.machine.endpoints import Endpoints
+from scheduler.machine.given_servers import prepare_given_servers
 from scheduler.machine.leftovers import end_leftovers
+from scheduler.machine.patience import ask_until
 from scheduler.machine.ports import choose_ports, keep_ports
 from scheduler.machine.postgres import (
     PostgresServer,
@@ -25,7 +27,6 @@ from scheduler.machine.programs import (
     redis_program,
     supervisor_environment,
 )
-from scheduler.machine.reachability import check_broker, check_database
 from scheduler.machine.redis import RedisServer, can_ping, write_config
 from scheduler.machine.secret import write_if_changed
 from scheduler.machine.state import (
@@ -36,7 +37,7 @@ from scheduler.machine.state import (
     save_state,
     state_lock,
 )
-from scheduler.machine.status import endpoints_of, find_supervisor, supervisor_identifier
+from scheduler.machine.status import endpoints_of, supervisor_identifier, wait_for_supervisor
 from scheduler.machine.supervisor import CONFIGURATION_NAME, Supervisor, last_line, start_supervisor
 from shared.cores import count_cores
 from shared.errors import ServiceError
@@ -47,7 +48,6 @@ from shared.store.schema import upgrade_schema
 # Recovery after a kill may take a while; a server that ends again and again is given up sooner.
 _READY_TIMEOUT_SECONDS = 120.0
 _FAILING_TIMEOUT_SECONDS = 15.0
-_POLL_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +77,9 @@ def ensure_services(settings: Settings, n_workers: int | None = None) -> Endpoin
     set, no watcher and no Flower either, which START_SERVICES=false says for every command.
     Raises ServiceError with the remedy.
     """
-    if settings.database_url is not None:
-        check_database(settings.database_url)
-    if settings.broker_url is not None:
-        check_broker(settings.broker_url)
+    prepare_given_servers(settings, load_state(settings.state_dir.resolve()))
     starts_nothing = n_workers == 0 or not settings.start_services
     if starts_nothing and settings.database_url is not None and settings.broker_url is not None:
-        upgrade_schema(create_engine(settings.database_url))
         return Endpoints(settings.database_url, settings.broker_url, settings.flower_url)
     with open_state_folder(settings) as state_dir, state_lock(state_dir):
         return _ensure(settings, state_dir, n_workers)
@@ -91,7 +87,7 @@ def ensure_services(settings: Settings, n_workers: int | None = None) -> Endpoin
 
 def _ensure(settings: Settings, state_dir: Path, n_workers: int | None) -> Endpoints:
     state = load_state(state_dir) or new_state()
-    supervisor = find_supervisor(state_dir, state)
+    supervisor = wait_for_supervisor(state_dir, state)
     if supervisor is None:
         end_leftovers(state_dir, state)
     state = _update_state(settings, state_dir, state, n_workers, is_up=supervisor is not None)
@@ -104,13 +100,14 @@ def _ensure(settings: Settings, state_dir: Path, n_workers: int | None) -> Endpo
     )
     if plan.redis:
         write_config(plan.redis)
-    is_changed = write_if_changed(state_dir / CONFIGURATION_NAME, configuration)
+    write_if_changed(state_dir / CONFIGURATION_NAME, configuration)
     if supervisor is None:
         start_supervisor(state_dir, supervisor_environment({MARKER: str(state_dir)}))
-        supervisor = find_supervisor(state_dir, state)
+        supervisor = wait_for_supervisor(state_dir, state)
         if supervisor is None:
             raise ServiceError(f"the process supervisor does not answer; see {state_dir / 'logs'}")
-    elif is_changed:
+    else:
+        # Also when the file is as before: an earlier command may have been killed before or amid this step.
         supervisor.reload()
     return _run(supervisor, plan, state_dir)
 
@@ -156,18 +153,18 @@ def _run(supervisor: Supervisor, plan: _Plan, state_dir: Path) -> Endpoints:
     if plan.postgres:
         if states["postgres"].is_stopped:
             prepare_data(plan.postgres)
-            remove_stale_pid(plan.postgres, state_dir)
+            remove_stale_pid(plan.postgres)
         supervisor.start(["postgres"])
     if plan.redis:
         supervisor.start(["redis"])
     endpoints = plan.endpoints
-    if plan.postgres:
-        _wait_for_server(supervisor, "postgres", state_dir, lambda: can_connect(endpoints.database_url))
     if plan.redis:
         _wait_for_server(supervisor, "redis", state_dir, lambda: can_ping(endpoints.broker_url))
-    engine = create_engine(endpoints.database_url)
-    upgrade_schema(engine)
-    engine.dispose()
+    if plan.postgres:
+        _wait_for_server(supervisor, "postgres", state_dir, lambda: can_connect(endpoints.database_url))
+        engine = create_engine(endpoints.database_url)
+        upgrade_schema(engine)
+        engine.dispose()
     supervisor.start([program.name for program in plan.own])
     for program in plan.own:
         try:
@@ -197,15 +194,23 @@ def _wait_for_server(
     """Wait until the server answers; raises ServiceError with its last words when it cannot start."""
     log = state_dir / "logs" / f"{name}.log"
     began = time.monotonic()
-    while (problem := attempt()) is not None:
-        if "authentication failed" in problem or "invalid username-password" in problem:
+
+    def ask() -> str | None:
+        problem = attempt()
+        if problem is None:
+            return None
+        state = supervisor.states()[name]
+        is_refused = "authentication failed" in problem or "invalid username-password" in problem
+        # Where it does not run itself, another server has refused on its port.
+        if is_refused and state.name == "RUNNING":
             raise ServiceError(
                 f"the password remembered in {state_dir} does not fit {name}'s data: {problem}"
             )
-        state = supervisor.states()[name]
-        waited_seconds = time.monotonic() - began
-        if state.is_stopped or (state.name == "BACKOFF" and waited_seconds > _FAILING_TIMEOUT_SECONDS):
+        is_failing = state.name == "BACKOFF" and time.monotonic() - began > _FAILING_TIMEOUT_SECONDS
+        if state.is_stopped or is_failing:
             raise ServiceError(f"{name} does not start: {last_line(log)}; see {log}")
-        if waited_seconds > _READY_TIMEOUT_SECONDS:
-            raise ServiceError(f"{name} did not answer within {_READY_TIMEOUT_SECONDS:.0f} s: {problem}")
-        time.sleep(_POLL_SECONDS)
+        return problem
+
+    problem = ask_until(ask, lambda problem: problem is None, _READY_TIMEOUT_SECONDS)
+    if problem is not None:
+        raise ServiceError(f"{name} did not answer within {_READY_TIMEOUT_SECONDS:.0f} s: {problem}")

@@ -1,12 +1,20 @@
 """Processes that outlived their supervisor: ended in order, so that tasks and data are kept."""
 
-import contextlib
 import signal
 from pathlib import Path
 
-from scheduler.machine.processes import SERVER_NAMES, Process, end_processes, find_processes
+from psutil import Process
+
+from scheduler.machine.processes import (
+    SERVER_NAMES,
+    command_of,
+    end_processes,
+    find_processes,
+    name_of,
+    parent_of,
+)
 from scheduler.machine.state import ServicesState
-from scheduler.machine.supervisor import PID_FILE_NAME
+from scheduler.machine.supervisor import SUPERVISOR_MODULE
 
 # Longer than a worker's soft shutdown and a server's final write take.
 _GRACE_SECONDS = 20.0
@@ -25,8 +33,7 @@ def end_leftovers(state_dir: Path, state: ServicesState | None) -> None:
     if not found:
         return
     # First a supervisor that hangs: it would start again what is ended here.
-    supervisor_pid = _recorded_pid(state_dir / PID_FILE_NAME)
-    end_processes([process for process in found if process.pid == supervisor_pid], signal.SIGKILL, 5)
+    end_processes(find_supervisors(state_dir), signal.SIGKILL, 5)
     is_data_there = any(folder.exists() for folder in folders)
     for names, stop_signal in (
         (None, signal.SIGTERM),
@@ -38,20 +45,19 @@ def end_leftovers(state_dir: Path, state: ServicesState | None) -> None:
         chosen = [
             process
             for process in _topmost(found)
-            if (process.name not in SERVER_NAMES if names is None else process.name in names)
+            if (name_of(process) not in SERVER_NAMES if names is None else name_of(process) in names)
         ]
         end_processes(chosen, stop_signal, _GRACE_SECONDS)
     # Children whose parent was killed before.
     end_processes(find_processes(state_dir, folders), signal.SIGKILL, 5)
 
 
+def find_supervisors(state_dir: Path) -> list[Process]:
+    """The supervisor of a state folder whether or not it answers (yet)."""
+    return [process for process in find_processes(state_dir, []) if SUPERVISOR_MODULE in command_of(process)]
+
+
 def _topmost(processes: list[Process]) -> list[Process]:
     """Those whose parent is not among them: a parent ends its children in its own way."""
     pids = {process.pid for process in processes}
-    return [process for process in processes if process.parent not in pids]
-
-
-def _recorded_pid(path: Path) -> int | None:
-    with contextlib.suppress(OSError, ValueError):
-        return int(path.read_text())
-    return None
+    return [process for process in processes if parent_of(process) not in pids]

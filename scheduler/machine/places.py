@@ -7,11 +7,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.machine.accounts import Account, can_enter, can_run
+from scheduler.machine.accounts import Account, can_enter, why_cannot_run
+from scheduler.machine.processes import find_running_from
 from shared.errors import ServiceError
 
 # Used only as root, when the clone lies below a folder that the server's account may not enter.
 _OUTSIDE = Path("/var/lib/recsweep")
+_COPY_PREFIX = "install-"
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,13 @@ def choose_place(
             "make its parent folders searchable (chmod o+x), or set STATE_DIR to another folder"
         )
     install = wheel_install
-    if not can_run(account, wheel_install / "bin" / "initdb"):
+    if why_cannot_run(account, wheel_install / "bin" / "initdb"):
         install = _copy_install(wheel_install, outside_home(state_dir))
-        if not can_run(account, install / "bin" / "initdb"):
+        problem = why_cannot_run(account, install / "bin" / "initdb")
+        if problem:
             raise ServiceError(
                 f"{install / 'bin' / 'initdb'} cannot be run by the account "
-                f"{account.name if account else ''}: run as an ordinary user, or set DATABASE_URL"
+                f"{account.name if account else ''}: {problem}; run as an ordinary user, or set DATABASE_URL"
             )
     return Place(install, home)
 
@@ -69,22 +72,28 @@ def _make_home(home: Path, account: Account | None) -> None:
 
 
 def _copy_install(wheel_install: Path, home: Path) -> Path:
-    """Copy the binaries and the libraries beside their package, keeping the layout they search by."""
+    """Copy the binaries and the libraries beside their package, keeping the layout they search by.
+
+    The copy has its name when it is whole. Each release has its own, since a server may still run from the
+    one before; those from which none runs are removed.
+    """
     package = wheel_install.parent
     libraries = package.with_name(f"{package.name}.libs")
-    root = home / "install"
-    install = root / package.name / wheel_install.name
-    # A release of the wheel has its own version file; a copy of another release is replaced.
-    stamp = root / "copied-from"
     release = f"{wheel_install} {(wheel_install / 'bin' / 'postgres').stat().st_mtime_ns}"
-    if stamp.exists() and stamp.read_text() == release:
-        return install
-    shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(wheel_install, install, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    if libraries.exists():
-        shutil.copytree(libraries, root / libraries.name, symlinks=True)
-    for path in [root, *root.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-    stamp.write_text(release)
-    return install
+    root = home / f"{_COPY_PREFIX}{hashlib.sha256(os.fsencode(release)).hexdigest()[:12]}"
+    if not root.exists():
+        unfinished = root.with_name(f"{root.name}.unfinished")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        copy = unfinished / package.name / wheel_install.name
+        shutil.copytree(wheel_install, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        if libraries.exists():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+        for path in [unfinished, *unfinished.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+        unfinished.rename(root)
+    for other in home.glob(f"{_COPY_PREFIX}*"):
+        if other != root and not find_running_from(other):
+            shutil.rmtree(other)
+    return root / package.name / wheel_install.name

@@ -1,17 +1,17 @@
 """TCP ports on the loopback interface: chosen once, kept over restarts, or fixed by the person."""
 
 import logging
+import os
 import random
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from scheduler.free_ports import PortError, find_free_port, why_not
 from shared.errors import ServiceError
 from shared.settings import PROJECT_ROOT
 
-LOOPBACK = "127.0.0.1"
 # Below the range from which systems take the ports of outgoing connections (32768 and up on Linux):
 # a remembered port is then rarely taken when the services start again.
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000
@@ -40,28 +40,23 @@ def requested_ports() -> dict[str, int]:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ServiceError(f"environment variable {name}: {first['msg']}; got {first['input']!r}") from error
-    return {name.removesuffix("_port"): port for name, port in requested if port is not None}
+    ports = {name.removesuffix("_port"): port for name, port in requested if port is not None}
+    for name, port in ports.items():
+        same = [f"{other.upper()}_PORT" for other in ports if ports[other] == port]
+        if len(same) > 1:
+            raise ServiceError(f"{name.upper()}_PORT={port}: {' and '.join(same)} must differ")
+    return ports
 
 
-def is_port_free(port: int) -> bool:
-    """Whether a server could listen on the loopback port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the servers do: connections that are closing do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(taken: frozenset[int] = frozenset()) -> int:
+def free_port(taken: Collection[int] = ()) -> int:
     """A loopback port that is free now and not among `taken`."""
-    for _ in range(_ATTEMPTS):
-        port = random.SystemRandom().randint(_FIRST_PORT, _LAST_PORT)
-        if port not in taken and is_port_free(port):
-            return port
-    raise ServiceError(f"no free port found between {_FIRST_PORT} and {_LAST_PORT} on {LOOPBACK}")
+    candidates = random.SystemRandom().sample(range(_FIRST_PORT, _LAST_PORT + 1), _ATTEMPTS)
+    try:
+        return find_free_port(candidates, taken)
+    except PortError as error:
+        raise ServiceError(
+            f"none of {_ATTEMPTS} ports between {_FIRST_PORT} and {_LAST_PORT} can be used: {error}"
+        ) from error
 
 
 def choose_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -70,16 +65,16 @@ def choose_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[st
     chosen: dict[str, int] = {}
     for name in names:
         if name in requested:
-            if not is_port_free(requested[name]):
-                raise _port_taken(name, requested[name])
+            _check_requested(name, requested[name])
             chosen[name] = requested[name]
             continue
+        others = {*chosen.values(), *requested.values()}
         port = remembered.get(name)
-        if port is None or port in chosen.values() or not is_port_free(port):
-            others = frozenset([*chosen.values(), *requested.values()])
+        problem = "chosen for another service" if port in others else port and why_not(port)
+        if port is None or problem:
             chosen[name] = free_port(others)
             if port is not None:
-                logger.warning("port %d is taken: %s now listens on %d", port, name, chosen[name])
+                logger.warning("port %d: %s; %s now listens on %d", port, problem, name, chosen[name])
         else:
             chosen[name] = port
     return chosen
@@ -96,10 +91,10 @@ def keep_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str,
     return {name: remembered[name] for name in names if name not in anew} | choose_ports(anew, remembered)
 
 
-def _port_taken(name: str, port: int) -> ServiceError:
-    """The error for a port that a person fixed and another program holds."""
-    variable = f"{name.upper()}_PORT"
-    return ServiceError(
-        f"{variable}={port}: another program listens on {LOOPBACK}:{port}; "
-        f"end it, or choose another {variable} (unset: any free port)"
-    )
+def _check_requested(name: str, port: int) -> None:
+    """Raises ServiceError, with the cause, when the service cannot have the port that a person fixed."""
+    # As root, all but Postgres run as the caller.
+    problem = why_not(port, is_ordinary_account=name == "postgres" and os.geteuid() == 0)
+    if problem:
+        variable = f"{name.upper()}_PORT"
+        raise ServiceError(f"{variable}={port}: {problem}; choose another {variable} (unset: any free port)")

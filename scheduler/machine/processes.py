@@ -4,29 +4,22 @@ A process is ours when it inherited `MARKER=<state folder>` in its environment. 
 environment to change its title: it is known by its data folder, on its command line or where it works.
 """
 
+import contextlib
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from psutil import STATUS_DEAD, STATUS_ZOMBIE, AccessDenied, NoSuchProcess, Process, process_iter
+from psutil import Error as ProcessError
+
+from scheduler.machine.patience import ask_until
+from shared.errors import ServiceError
 
 MARKER = "RECSWEEP_SERVICES_OF"
 SERVER_NAMES = ("postgres", "valkey-server")
-_POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process; its id alone may be given to another process later."""
-
-    pid: int
-    started: str
-    name: str
-    # The parent's id changes when the parent dies: it does not tell processes apart.
-    parent: int = field(default=0, compare=False)
+# What makes a data folder; it works in one like a server.
+_SERVER_PROGRAMS = (*SERVER_NAMES, "initdb")
 
 
 def find_processes(state_dir: Path, server_folders: Sequence[Path]) -> list[Process]:
@@ -34,19 +27,55 @@ def find_processes(state_dir: Path, server_folders: Sequence[Path]) -> list[Proc
 
     `server_folders` are the folders in which servers, and nobody else, work.
     """
-    marker = os.fsencode(f"{MARKER}={state_dir}")
-    folders = {os.fsencode(folder) for folder in server_folders}
-    ancestors = _ancestors()
+    me = Process()
+    kin = {me, *me.parents()}
     return [
         process
-        for process in _all_processes()
-        if process.pid not in ancestors and _is_ours(process, marker, folders)
+        for process in process_iter()
+        if process not in kin
+        and (_has_marker(process, state_dir) or _is_server_of(process, server_folders))
+        and is_alive(process)
+    ]
+
+
+def find_servers(folder: Path) -> list[Process]:
+    """All live processes of server programs that work in this folder, whoever started them."""
+    return [process for process in process_iter() if _is_server_of(process, [folder]) and is_alive(process)]
+
+
+def find_running_from(folder: Path) -> list[Process]:
+    """All live processes whose program lies below this folder."""
+    return [
+        process for process in process_iter() if folder in _program(process).parents and is_alive(process)
     ]
 
 
 def is_alive(process: Process) -> bool:
-    """Whether this very process still runs."""
-    return _read_process(process.pid) == process
+    """Whether this very process still runs; its id alone may have been given to another one."""
+    with contextlib.suppress(ProcessError):
+        return process.is_running() and process.status() not in (STATUS_ZOMBIE, STATUS_DEAD)
+    return False
+
+
+def name_of(process: Process) -> str:
+    """Name of its program; empty when it has ended."""
+    with contextlib.suppress(ProcessError):
+        return process.name()
+    return ""
+
+
+def command_of(process: Process) -> list[str]:
+    """Words of its command line; none when it has ended or belongs to another account."""
+    with contextlib.suppress(ProcessError, OSError):
+        return process.cmdline()
+    return []
+
+
+def parent_of(process: Process) -> int:
+    """Id of its parent, which is another one after the parent's death; 0 when it has ended itself."""
+    with contextlib.suppress(ProcessError):
+        return process.ppid()
+    return 0
 
 
 def end_processes(processes: Iterable[Process], stop_signal: signal.Signals, timeout_seconds: float) -> None:
@@ -61,92 +90,47 @@ def end_processes(processes: Iterable[Process], stop_signal: signal.Signals, tim
 
 
 def wait_for_end(processes: Iterable[Process], timeout_seconds: float) -> list[Process]:
-    """Wait until the processes have ended; returns those that still run after the timeout."""
-    deadline = time.monotonic() + timeout_seconds
-    alive = [process for process in processes if is_alive(process)]
-    while alive and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-        alive = [process for process in alive if is_alive(process)]
-    return alive
+    """Wait until the processes have ended; returns those that still run after the timeout.
+
+    psutil's own `wait_procs` would take the exit status from whoever started them, and wait for zombies.
+    """
+    asked = list(processes)
+    return ask_until(
+        lambda: [process for process in asked if is_alive(process)],
+        lambda alive: not alive,
+        timeout_seconds,
+    )
 
 
 def _send(process: Process, stop_signal: signal.Signals) -> None:
     try:
-        os.kill(process.pid, stop_signal)
-    except ProcessLookupError:
+        process.send_signal(stop_signal)
+    except NoSuchProcess:
         return
+    except AccessDenied as error:
+        raise ServiceError(
+            f"process {process.pid} ({name_of(process)}) belongs to another account and must end first: "
+            "run the command as that account"
+        ) from error
 
 
-def _all_processes() -> list[Process]:
-    if sys.platform == "linux":
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    else:
-        pids = [int(line) for line in _ps("-axo", "pid=").splitlines()]
-    found = (_read_process(pid) for pid in pids)
-    return [process for process in found if process is not None]
+def _program(process: Process) -> Path:
+    with contextlib.suppress(ProcessError, OSError):
+        return Path(process.exe())
+    return Path()
 
 
-def _read_process(pid: int) -> Process | None:
-    """The live process of this id, or None: gone, or a zombie that waits for its parent."""
-    if sys.platform == "linux":
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            return None
-        # "pid (name) state ppid …"; the name may hold spaces and parentheses, field 22 is the start.
-        name, _, rest = stat.partition("(")[2].rpartition(")")
-        words = rest.split()
-        state, parent, started = words[0], words[1], words[19]
-    else:
-        line = _ps("-o", "state=,ppid=,lstart=,ucomm=", "-p", str(pid)).strip()
-        if not line:
-            return None
-        state, parent, *words = line.split()
-        started, name = " ".join(words[:5]), " ".join(words[5:])
-    return None if state[0] in "ZX" else Process(pid, started, name, int(parent))
+def _has_marker(process: Process, state_dir: Path) -> bool:
+    # Another account's process cannot be looked into; one may end while we look.
+    with contextlib.suppress(ProcessError, OSError):
+        return process.environ().get(MARKER) == str(state_dir)
+    return False
 
 
-def _ancestors() -> set[int]:
-    if sys.platform != "linux":
-        return {os.getpid(), os.getppid()}
-    pid, found = os.getpid(), set[int]()
-    while pid > 0:
-        found.add(pid)
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            break
-        pid = int(stat.rpartition(")")[2].split()[1])
-    return found
-
-
-def _is_ours(process: Process, marker: bytes, folders: set[bytes]) -> bool:
-    if sys.platform != "linux":
-        return os.fsdecode(marker) in _ps("-Eww", "-o", "command=", "-p", str(process.pid))
-    root = Path(f"/proc/{process.pid}")
-    if marker in _words(root / "environ"):
-        return True
-    places = {_working_folder(root), *_words(root / "cmdline")}
-    return process.name in SERVER_NAMES and bool(folders & places)
-
-
-def _words(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().split(b"\0")
-    except OSError:
-        # Another account's process, or it ended while we looked.
-        return []
-
-
-def _working_folder(root: Path) -> bytes:
-    try:
-        return os.fsencode((root / "cwd").readlink())
-    except OSError:
-        return b""
-
-
-def _ps(*arguments: str) -> str:
-    """Output of `ps`, for systems without /proc (macOS)."""
-    return subprocess.run(
-        ["/bin/ps", *arguments], capture_output=True, text=True, errors="replace", check=False
-    ).stdout
+def _is_server_of(process: Process, folders: Sequence[Path]) -> bool:
+    if name_of(process) not in _SERVER_PROGRAMS:
+        return False
+    places = set(command_of(process))
+    with contextlib.suppress(ProcessError, OSError):
+        places.add(process.cwd())
+    return any(os.fspath(folder) in places for folder in folders)

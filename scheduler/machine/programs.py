@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scheduler.free_ports import LOOPBACK
 from scheduler.machine.endpoints import Endpoints
-from scheduler.machine.ports import LOOPBACK
 from scheduler.machine.postgres import PostgresServer
 from scheduler.machine.redis import RedisServer
 from scheduler.machine.secret import write_if_changed

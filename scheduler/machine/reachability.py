@@ -1,12 +1,12 @@
 """Whether a server answers at its URL: tried for some seconds, told without the password."""
 
-import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from scheduler.machine.patience import ask_until
 from scheduler.machine.postgres import can_connect
 from scheduler.machine.redis import can_ping
 from shared.errors import ServiceError
@@ -79,9 +79,9 @@ _BROKER_RULE = (
 
 
 def _try(attempt: Callable[[], str | None]) -> str | None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (problem := attempt()) is not None and time.monotonic() < deadline:
-        if any(words in problem for words in _FINAL):
-            break
-        time.sleep(0.5)
-    return problem
+    return ask_until(
+        attempt,
+        lambda problem: problem is None or any(words in problem for words in _FINAL),
+        _PATIENCE_SECONDS,
+        pause_seconds=0.5,
+    )

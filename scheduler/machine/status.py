@@ -4,8 +4,10 @@ import hashlib
 import os
 from pathlib import Path
 
+from scheduler.free_ports import LOOPBACK
 from scheduler.machine.endpoints import Endpoints, ServiceStatus
-from scheduler.machine.ports import LOOPBACK
+from scheduler.machine.leftovers import find_supervisors
+from scheduler.machine.patience import ask_until
 from scheduler.machine.postgres import can_connect, database_url
 from scheduler.machine.reachability import broker_address, database_address
 from scheduler.machine.redis import broker_url, can_ping
@@ -22,6 +24,7 @@ _WORDS = {
     "FATAL": "failed",
 }
 _TAIL_BYTES = 3000
+_PATIENCE_SECONDS = 20.0
 
 
 def find_endpoints(settings: Settings) -> Endpoints:
@@ -87,6 +90,18 @@ def find_supervisor(state_dir: Path, state: ServicesState | None) -> Supervisor 
         return None
     return Supervisor.connect(
         state.ports.get("supervisor"), state.passwords["supervisor"], supervisor_identifier(state_dir)
+    )
+
+
+def wait_for_supervisor(state_dir: Path, state: ServicesState | None) -> Supervisor | None:
+    """The supervisor of this state folder, given time to answer while its process lives.
+
+    An interrupted command may have started it a moment ago; a busy machine may keep it waiting.
+    """
+    return ask_until(
+        lambda: find_supervisor(state_dir, state),
+        lambda supervisor: supervisor is not None or not find_supervisors(state_dir),
+        _PATIENCE_SECONDS,
     )
 
 

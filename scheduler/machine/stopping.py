@@ -1,20 +1,21 @@
 """Stop the services of one machine, and remove what they left."""
 
 import shutil
-import time
 from pathlib import Path
 
+from psutil import Process
+
 from scheduler.machine.leftovers import end_leftovers, server_folders
+from scheduler.machine.patience import ask_until
 from scheduler.machine.places import remove_outside
 from scheduler.machine.processes import find_processes
 from scheduler.machine.state import ServicesState, load_state, open_state_folder, state_lock
-from scheduler.machine.status import find_supervisor
+from scheduler.machine.status import find_supervisor, wait_for_supervisor
 from scheduler.machine.supervisor import Supervisor
 from shared.errors import ServiceError
 from shared.settings import Settings
 
 _STOP_TIMEOUT_SECONDS = 90.0
-_POLL_SECONDS = 0.05
 
 
 def stop_services(settings: Settings) -> None:
@@ -39,7 +40,7 @@ def _stop(state_dir: Path) -> None:
     except ServiceError:
         # Damaged: its processes are still found by their environment.
         state = None
-    supervisor = find_supervisor(state_dir, state)
+    supervisor = wait_for_supervisor(state_dir, state)
     if supervisor is not None:
         _shut_down(supervisor, state_dir, state)
     end_leftovers(state_dir, state)
@@ -47,9 +48,13 @@ def _stop(state_dir: Path) -> None:
 
 def _shut_down(supervisor: Supervisor, state_dir: Path, state: ServicesState | None) -> None:
     supervisor.shut_down()
-    deadline = time.monotonic() + _STOP_TIMEOUT_SECONDS
     folders = server_folders(state_dir, state)
-    while find_processes(state_dir, folders) and time.monotonic() < deadline:
-        # Being asked makes it look at its programs at once instead of every second.
-        find_supervisor(state_dir, state)
-        time.sleep(_POLL_SECONDS)
+
+    def find_running() -> list[Process]:
+        running = find_processes(state_dir, folders)
+        if running:
+            # Being asked makes it look at its programs at once instead of every second.
+            find_supervisor(state_dir, state)
+        return running
+
+    ask_until(find_running, lambda running: not running, _STOP_TIMEOUT_SECONDS)

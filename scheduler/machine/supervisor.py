@@ -3,23 +3,22 @@
 import http.client
 import subprocess
 import sys
-import time
 import xmlrpc.client
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.free_ports import LOOPBACK
 from scheduler.machine.configuration import USER_NAME
-from scheduler.machine.ports import LOOPBACK
+from scheduler.machine.patience import ask_until
 from shared.errors import ServiceError
 
 CONFIGURATION_NAME = "supervisor.conf"
-PID_FILE_NAME = "supervisor.pid"
+SUPERVISOR_MODULE = "supervisor.supervisord"
 SERVERS = frozenset({"postgres", "redis"})
 _ANSWER_TIMEOUT_SECONDS = 5.0
 _START_TIMEOUT_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -136,27 +135,29 @@ class Supervisor:
 
     def _wait(self, condition: Callable[[], bool], purpose: str) -> None:
         # Each question also makes the supervisor look at its programs at once instead of every second.
-        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
-        while not condition():
-            if time.monotonic() > deadline:
-                raise ServiceError(f"could not {purpose} within {_START_TIMEOUT_SECONDS:.0f} s")
-            time.sleep(_POLL_SECONDS)
+        if not ask_until(condition, bool, _START_TIMEOUT_SECONDS):
+            raise ServiceError(f"could not {purpose} within {_START_TIMEOUT_SECONDS:.0f} s")
 
 
 def start_supervisor(state_dir: Path, environment: Mapping[str, str]) -> None:
     """Start a supervisor with the configuration in the state folder; it leaves the terminal's session."""
-    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", CONFIGURATION_NAME]
-    done = subprocess.run(
-        command,
-        cwd=state_dir,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_START_TIMEOUT_SECONDS,
-        check=False,
-    )
+    command = [sys.executable, "-P", "-m", SUPERVISOR_MODULE, "-c", CONFIGURATION_NAME]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=state_dir,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_START_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(
+            f"the process supervisor did not start within {_START_TIMEOUT_SECONDS:.0f} s: try again"
+        ) from error
     if done.returncode != 0:
         words = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         message = next((line for line in words if line.startswith("Error")), words[-1] if words else "")

@@ -29,6 +29,7 @@ from scheduler.stack.env_file import (
     read_env_file,
     set_in_env_file,
 )
+from shared.ending import run_in_foreground
 
 # Options of the product's commands that are passed on into the container.
 _PASSED = (
@@ -89,7 +90,8 @@ def logs() -> int:
     """The last lines of every container's log, or the log of one trial (TRIAL=label)."""
     if os.environ.get("TRIAL"):
         return run(["logs"])
-    return subprocess.call([*find_compose(), "logs", "--no-color", "--tail", "25"], cwd=ROOT)
+    command = [*find_compose(), "logs", "--no-color", "--tail", "25"]
+    return run_in_foreground(command, os.environ, ROOT)
 
 
 def flower() -> int:
@@ -107,7 +109,7 @@ def is_up() -> int:
 
 
 def run(arguments: list[str]) -> int:
-    """Become a command of the product in the scheduler's container."""
+    """Run a command of the product in the scheduler's container; keys, such as Ctrl-C, go to it directly."""
     environment = dict(os.environ)
     if arguments[0] == "sweep":
         _prepare_sweep(environment)
@@ -117,7 +119,7 @@ def run(arguments: list[str]) -> int:
         terminal = ["--tty", "--env", f"COLUMNS={shutil.get_terminal_size().columns}"]
     command = ["docker", "exec", "--interactive", *terminal, *passed, _scheduler()]
     command += ["python", "-m", "scheduler", *arguments]
-    os.execvpe(command[0], command, environment)  # noqa: S606  Keys, such as Ctrl-C, go to it directly.
+    return run_in_foreground(command, environment)
 
 
 def _prepare_sweep(environment: dict[str, str]) -> None:

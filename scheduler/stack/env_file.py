@@ -3,10 +3,11 @@
 import os
 import re
 import secrets
-import socket
 from pathlib import Path
 
+from scheduler.free_ports import PortError, find_free_port
 from scheduler.stack.engine import ROOT, StackError
+from shared.files import write_whole
 
 ENV_FILE = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
@@ -30,7 +31,7 @@ def complete_env_file(path: Path = ENV_FILE, example: Path = EXAMPLE) -> bool:
     text = "\n".join(_fill(line, taken) for line in [*lines, *missing]) + "\n"
     if text == old:
         return False
-    _write(path, text)
+    write_whole(path, text)
     return True
 
 
@@ -46,7 +47,7 @@ def read_env_file(path: Path = ENV_FILE) -> dict[str, str]:
 def set_in_env_file(name: str, value: str, path: Path = ENV_FILE) -> None:
     """Replace or add one variable."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    _write(
+    write_whole(
         path, "\n".join([*(one for one in lines if one.partition("=")[0] != name), f"{name}={value}"]) + "\n"
     )
 
@@ -73,30 +74,12 @@ def _fill(line: str, taken: set[int]) -> str:
 
 def _free_port(name: str, taken: set[int]) -> int:
     usual = USUAL_PORTS[name]
-    for port in range(usual, usual + _N_PORTS_TRIED):
-        if port not in taken and _is_free(port):
-            taken.add(port)
-            return port
-    raise StackError(
-        f"no port from {usual} to {usual + _N_PORTS_TRIED - 1} is free: set {name} in {ENV_FILE}"
-    )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # A connection that has just ended does not keep the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, never readable by others."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    unfinished.replace(path)
+    candidates = range(usual, min(usual + _N_PORTS_TRIED, 1 << 16))
+    try:
+        port = find_free_port(candidates, taken)
+    except PortError as error:
+        raise StackError(
+            f"no port from {usual} to {candidates[-1]} can be used ({error}): set {name} in {ENV_FILE}"
+        ) from error
+    taken.add(port)
+    return port

@@ -1,21 +1,25 @@
 """From a sweep file to queued trials. Rerunnable: a second call leaves no trial lost or doubled."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from math import inf
 
 from sqlalchemy import Engine
 
 from scheduler.sweep.expand import expand, expected_cost
 from scheduler.sweep.spec import SweepSpec
 from shared import store
-from shared.artifacts import artifact_exists, write_artifact
-from shared.datasets import Dataset
+from shared.artifacts import artifact_exists, delete_artifact
+from shared.datasets import Dataset, store_prepared
 from shared.domain.architecture import TrialConfig
-from shared.queue import publish_trials, published_trials
-from shared.store import Sweep, Trial
+from shared.errors import TrialError
+from shared.queue import find_messages, publish_trials
+from shared.store import QueuedTrial, Sweep, Trial
 from shared.version import code_version
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Plan:
 
 def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
     """Pure: trials that never ran, failed or were cancelled are to run; the rest is as it is."""
-    by_hash = {trial.config.config_hash: trial for trial in stored}
-    status = {c.config_hash: by_hash[c.config_hash].status for c in configs if c.config_hash in by_hash}
+    asked = {config.config_hash for config in configs}
+    status = {trial.config_hash: trial.status for trial in stored if trial.config_hash in asked}
     to_run = tuple(c for c in configs if status.get(c.config_hash, "failed") in ("failed", "cancelled"))
     counts = Counter(status.values())
     return Plan(
@@ -64,19 +68,19 @@ def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> list[Tri
 
 
 def dispatch(
-    engine: Engine, broker_url: str, artifacts_url: str, spec: SweepSpec, dataset: Dataset, *, fresh: bool
+    engine: Engine, broker_url: str, artifact_root: str, spec: SweepSpec, dataset: Dataset, *, fresh: bool
 ) -> tuple[Sweep, Plan]:
     """Store the data set, the sweep and its trials, then publish what has no message yet.
 
     `fresh` starts a new sweep beside the stored one.
     """
-    _store_prepared(artifacts_url, dataset)
+    store_prepared(artifact_root, dataset)
     open_sweep = store.create_sweep if fresh else store.ensure_sweep
     sweep = open_sweep(
         engine,
         spec.name,
         store.save_dataset(engine, dataset),
-        spec=dict(spec.source),
+        spec=dict(spec.document),
         protocol=spec.protocol,
         code_version=code_version(),
     )
@@ -84,40 +88,46 @@ def dispatch(
     plan = make_plan(expand(spec), stored)
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
-    store.requeue_trials(engine, [t.trial_id for t in stored if t.config.config_hash in to_run])
+    store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]
-    publish(engine, broker_url, missing)
+    publish(broker_url, missing)
     return sweep, plan
 
 
-def publish(engine: Engine, broker_url: str, trials: Sequence[Trial]) -> list[Trial]:
-    """Send a message for each trial and note when; returns them in the order sent."""
+def publish(broker_url: str, trials: Sequence[QueuedTrial]) -> list[QueuedTrial]:
+    """Send a message for each trial; returns them in the order sent."""
     if not trials:
         return []
     ordered = by_cost(trials)
-    publish_trials(broker_url, [(trial.trial_id, trial.label) for trial in ordered])
-    store.mark_published(engine, [trial.trial_id for trial in ordered])
+    publish_trials(broker_url, ordered)
     return ordered
 
 
-def missing_trials(engine: Engine, broker_url: str) -> list[Trial]:
-    """Queued trials of all sweeps that have no message in the broker."""
+def missing_trials(engine: Engine, broker_url: str) -> list[QueuedTrial]:
+    """Queued trials of all sweeps that no message in the broker will bring to a worker."""
     queued = store.queued_trials(engine)
     if not queued:
         return []
-    published = published_trials(broker_url)
-    return [trial for trial in queued if trial.trial_id not in published]
+    messages = find_messages(broker_url)
+    return [trial for trial in queued if not messages.has(trial)]
 
 
-def by_cost(trials: Sequence[Trial]) -> list[Trial]:
-    """The most expensive first, so that the last trial to end is a short one."""
-    return sorted(trials, key=lambda trial: expected_cost(trial.config), reverse=True)
+def remove_old_checkpoints(artifacts_url: str, trial_ids: Sequence[int]) -> None:
+    """Remove what version 0.1 left of these trials in a folder of its own: nothing resumes from it."""
+    folder = f"{artifacts_url}/checkpoints"
+    try:
+        if artifact_exists(folder):
+            for trial_id in trial_ids:
+                delete_artifact(f"{folder}/{trial_id}.npz")
+    except (TrialError, OSError) as error:
+        logger.warning("old checkpoints are left in %s: %s", folder, error)
 
 
-def _store_prepared(artifacts_url: str, dataset: Dataset) -> None:
-    """Put the prepared data set where every worker finds it, once per fingerprint."""
-    url = f"{artifacts_url}/datasets/{dataset.fingerprint}.npz"
-    if not artifact_exists(url):
-        content = BytesIO()
-        dataset.write(content)
-        write_artifact(url, content.getvalue())
+def by_cost(trials: Sequence[QueuedTrial]) -> list[QueuedTrial]:
+    """The most expensive first, so that the last trial to end is a short one.
+
+    One whose configuration cannot be read comes before all: the worker that takes it fails it at once.
+    """
+    return sorted(
+        trials, key=lambda trial: expected_cost(trial.config) if trial.config else inf, reverse=True
+    )

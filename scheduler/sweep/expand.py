@@ -1,6 +1,6 @@
 """Pure: SweepSpec -> ordered, unique trial configurations."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise, product
 from typing import get_args
 
@@ -19,7 +19,7 @@ def expand(spec: SweepSpec) -> list[TrialConfig]:
             point = dict(zip(axes, values, strict=True))
             architecture = Architecture(**{k: v for k, v in point.items() if k in _ARCHITECTURE_KEYS})
             overrides = {k: v for k, v in point.items() if k not in _ARCHITECTURE_KEYS}
-            training = TrainingConfig(**{**spec.training, **overrides})
+            training = replace(spec.training, **overrides)
             trial = TrialConfig(architecture=architecture, training=training)
             trials.setdefault(trial.config_hash, trial)
     return [*trials.values(), *(TrialConfig(baseline=baseline) for baseline in get_args(Baseline))]

@@ -2,6 +2,7 @@
 
 from shared.datasets.dataset import Dataset, read_dataset
 from shared.datasets.ids import canonical_id, is_integer_id, sort_ids
+from shared.datasets.prepared import load_prepared, store_prepared
 from shared.datasets.sources.download import DownloadError, download_progress
 from shared.datasets.sources.known_sets import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
 from shared.datasets.splits import Split, n_item_rows, split_ratings
@@ -16,9 +17,11 @@ __all__ = [
     "download_progress",
     "is_integer_id",
     "load_dataset",
+    "load_prepared",
     "n_item_rows",
     "read_dataset",
     "resolve_dataset",
     "sort_ids",
     "split_ratings",
+    "store_prepared",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from shared.domain.architecture import canonical_hash
+from shared.domain.identity import identity_hash
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -27,13 +27,13 @@ class Protocol:
 
     @property
     def canonical(self) -> dict[str, Any]:
-        """JSON form: what is stored with the sweep."""
+        """JSON form with every field: what is stored with the sweep."""
         return asdict(self)
 
     @property
     def protocol_hash(self) -> str:
         """16 hex digits; sweeps of one name and data set with the same hash are the same sweep."""
-        return canonical_hash(self.canonical)
+        return identity_hash("protocol", protocol=self)
 
 
 def parse_protocol(canonical: dict[str, Any]) -> Protocol:

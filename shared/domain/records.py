@@ -34,12 +34,16 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Trial:
-    """One stored trial as progress and plan need it; `epoch` and `val_rmse` are those of now."""
+    """One stored trial as progress and plan need it; `epoch` and `val_rmse` are those of now.
+
+    `config_hash` and `label` are those it was stored with.
+    """
 
     trial_id: int
     sweep_id: int
     label: str
     config: TrialConfig
+    config_hash: str
     status: TrialStatus
     attempt: int
     attempts_allowed: int
@@ -51,6 +55,23 @@ class Trial:
     queued_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class QueuedTrial:
+    """What a message needs to know of a queued trial; `worker` had it in its latest attempt.
+
+    `queued_at` tells one queueing of a trial from the next. `config` is None where this version cannot read
+    what is stored: a worker that claims the trial fails it with the reason.
+    """
+
+    trial_id: int
+    sweep_id: int
+    label: str
+    config: TrialConfig | None
+    attempt: int
+    worker: str | None
+    queued_at: datetime
 
 
 @dataclass(frozen=True)
@@ -80,17 +101,30 @@ class EpochRecord:
 
 @dataclass(frozen=True, eq=False)
 class RankedItems:
-    """Lists of items, one row an entry, ordered by user_index then rank (from 1).
+    """Lists of recommended items, one row an entry, ordered by user_index then rank (from 1).
 
-    user_index, rank, item_index: (n_rows,) int32      score: (n_rows,) float32, unclipped
-    rating: (n_rows,) float32, only for rating predictions
+    user_index, rank, item_index: (n_rows,) int32      score: (n_rows,) float32, what ranks, unclipped
     """
 
     user_index: npt.NDArray[np.int32]
     rank: npt.NDArray[np.int32]
     item_index: npt.NDArray[np.int32]
     score: npt.NDArray[np.float32]
-    rating: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RatedItems:
+    """Lists of items that users have rated, one row an entry, ordered by user_index then rank (from 1).
+
+    user_index, rank, item_index: (n_rows,) int32      rating: (n_rows,) float32, the user's
+    prediction: (n_rows,) float32, the model's, unclipped
+    """
+
+    user_index: npt.NDArray[np.int32]
+    rank: npt.NDArray[np.int32]
+    item_index: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+    prediction: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +142,7 @@ class TrialResult:
     metrics: Mapping[str, float]
     epochs: tuple[EpochRecord, ...]
     recommendations: RankedItems
-    rating_predictions: RankedItems
+    rating_predictions: RatedItems
     model_url: str | None
     log_url: str
     train_seconds: float
@@ -207,14 +241,42 @@ class RatingPrediction:
 class Promotion:
     """One row of the history: which trial is served for a data set from then on.
 
-    `trial_id` None: the best trial of the latest sweep.
+    `trial_id` None: the leader of the newest sweep that has ended.
     """
 
     promotion_id: int
-    dataset_id: int
     trial_id: int | None
     promoted_at: datetime
     note: str
+
+
+@dataclass(frozen=True)
+class ServedTrial:
+    """What best_recommendations shows for a data set, and how good its lists are.
+
+    `ndcg` and that of item popularity in the same sweep are at `k`; None where they were not measured.
+    """
+
+    trial_id: int
+    label: str
+    sweep_id: int
+    sweep_name: str
+    is_promoted: bool
+    fingerprint: str
+    k: int
+    ndcg: float | None
+    popularity_ndcg: float | None
+
+
+@dataclass(frozen=True)
+class OldSweep:
+    """A sweep that is not among the newest of its data set; `kept_because` says what forbids its deletion."""
+
+    sweep_id: int
+    name: str
+    dataset_name: str
+    created_at: datetime
+    kept_because: str | None
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,15 @@ from shared.domain.records import (
     EpochRecord,
     LeaderboardRow,
     LeaseState,
+    OldSweep,
     Promotion,
     Query,
+    QueuedTrial,
     RankedItems,
+    RatedItems,
     RatingPrediction,
     Recommendation,
+    ServedTrial,
     Sweep,
     SweepProgress,
     Trial,
@@ -28,7 +32,8 @@ from shared.store.checks import list_checks, verify_recommendations
 from shared.store.claims import claim_trial, extend_lease
 from shared.store.datasets import find_dataset, save_dataset
 from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
-from shared.store.promotions import list_promotions, promote_trial, rollback_promotion
+from shared.store.installation import artifact_root
+from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.reports import (
     leaderboard,
@@ -39,6 +44,7 @@ from shared.store.reports import (
     validation_metrics_of,
 )
 from shared.store.results import finish_trial, record_epoch
+from shared.store.serving import list_promotions, promote_trial, rollback_promotion, served_trial
 from shared.store.sweeps import (
     create_sweep,
     ensure_sweep,
@@ -46,13 +52,12 @@ from shared.store.sweeps import (
     get_sweep,
     latest_sweep,
     list_sweeps,
-    prune_sweeps,
+    mark_ended_sweeps,
 )
 from shared.store.trials import (
     add_trials,
     attempt_logs,
     cancel_sweep,
-    mark_published,
     queued_trials,
     record_log,
     requeue_trials,
@@ -67,17 +72,22 @@ __all__ = [
     "FailureReason",
     "LeaderboardRow",
     "LeaseState",
+    "OldSweep",
     "Promotion",
     "Query",
+    "QueuedTrial",
     "RankedItems",
+    "RatedItems",
     "RatingPrediction",
     "Recommendation",
+    "ServedTrial",
     "Sweep",
     "SweepProgress",
     "Trial",
     "TrialResult",
     "TrialStatus",
     "add_trials",
+    "artifact_root",
     "attempt_logs",
     "cancel_sweep",
     "claim_trial",
@@ -97,7 +107,8 @@ __all__ = [
     "list_promotions",
     "list_queries",
     "list_sweeps",
-    "mark_published",
+    "mark_ended_sweeps",
+    "old_sweeps",
     "promote_trial",
     "prune_sweeps",
     "queued_trials",
@@ -111,6 +122,7 @@ __all__ = [
     "rollback_promotion",
     "run_query",
     "save_dataset",
+    "served_trial",
     "stored_recommendations",
     "sweep_progress",
     "sweep_trials",

@@ -5,7 +5,6 @@ number; whoever finds otherwise was superseded and writes nothing. Leases are se
 the database alone.
 """
 
-from pydantic import ValidationError
 from sqlalchemy import Engine, text
 
 from shared.domain.architecture import parse_trial_config
@@ -69,11 +68,11 @@ def claim_trial(
             dataset_name=sweep.name,
             fingerprint=sweep.fingerprint,
         )
-    except ValidationError as error:
+    except ValueError as error:
         # Left queued, it would be published and refused again for ever.
         message = (
             f"this worker, code version {code_version}, cannot read the trial's configuration or protocol: "
-            f"{error.errors()[0]['msg']}; run workers and scheduler of one version"
+            f"{error}; run workers and scheduler of one version"
         )
         fail_trial(engine, trial_id, row.attempt, "error", message)
         raise TrialError("error", message) from error

@@ -1,12 +1,26 @@
 """Data sets and their catalogues."""
 
 import numpy as np
-from sqlalchemy import Engine, insert, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Engine, text
 
 from shared.datasets.dataset import Dataset
 from shared.store.database import transaction
-from shared.tables import datasets, items
+
+_INSERT = text("""
+    insert into datasets (
+        name, fingerprint, is_synthetic, n_users, n_items, n_ratings, rating_min, rating_max
+    )
+    values (
+        :name, :fingerprint, :is_synthetic, :n_users, :n_items, :n_ratings, :rating_min, :rating_max
+    )
+    on conflict (fingerprint) do nothing
+    returning dataset_id
+""")
+_INSERT_ITEM = text("""
+    insert into items (dataset_id, item_id, item_index, title, genres, n_ratings)
+    values (:dataset_id, :item_id, :item_index, :title, :genres, :n_ratings)
+""")
+_FIND = text("select dataset_id from datasets where fingerprint = :fingerprint")
 
 
 def save_dataset(engine: Engine, dataset: Dataset) -> int:
@@ -22,17 +36,12 @@ def save_dataset(engine: Engine, dataset: Dataset) -> int:
         "rating_min": smallest,
         "rating_max": largest,
     }
-    added = (
-        postgresql.insert(datasets)
-        .values(row)
-        .on_conflict_do_nothing(index_elements=[datasets.c.fingerprint])
-        .returning(datasets.c.dataset_id)
-    )
     with transaction(engine) as connection:
-        dataset_id = connection.scalar(added)
+        dataset_id = connection.scalar(_INSERT, row)
         if dataset_id is None:
-            stored = select(datasets.c.dataset_id).where(datasets.c.fingerprint == dataset.fingerprint)
-            return int(connection.execute(stored).scalar_one())
+            return int(connection.execute(_FIND, {"fingerprint": dataset.fingerprint}).scalar_one())
+        n_ratings = np.bincount(dataset.item_index, minlength=dataset.n_items)
+        columns = (dataset.item_ids, dataset.titles, dataset.genres, n_ratings)
         catalogue = [
             {
                 "dataset_id": dataset_id,
@@ -40,25 +49,19 @@ def save_dataset(engine: Engine, dataset: Dataset) -> int:
                 "item_index": item_index,
                 "title": title,
                 "genres": genres.split("|") if genres else [],
-                "n_ratings": n_ratings,
+                "n_ratings": n_ratings_of_item,
             }
-            for item_index, (item_id, title, genres, n_ratings) in enumerate(
-                zip(
-                    dataset.item_ids.tolist(),
-                    dataset.titles.tolist(),
-                    dataset.genres.tolist(),
-                    np.bincount(dataset.item_index, minlength=dataset.n_items).tolist(),
-                    strict=True,
-                )
+            for item_index, (item_id, title, genres, n_ratings_of_item) in enumerate(
+                zip(*(column.tolist() for column in columns), strict=True)
             )
         ]
         if catalogue:
-            connection.execute(insert(items), catalogue)
+            connection.execute(_INSERT_ITEM, catalogue)
         return int(dataset_id)
 
 
 def find_dataset(engine: Engine, fingerprint: str) -> int | None:
     """The `dataset_id` of the data with this fingerprint, None when it is not stored."""
-    stored = select(datasets.c.dataset_id).where(datasets.c.fingerprint == fingerprint)
     with transaction(engine) as connection:
-        return connection.scalar(stored)
+        found: int | None = connection.scalar(_FIND, {"fingerprint": fingerprint})
+        return found

@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared.domain.records import Trial, TrialStatus
+from shared.domain.records import QueuedTrial, TrialStatus
 from shared.errors import FailureReason
 from shared.store.attempts import end_attempt, end_stalled_sessions
 from shared.store.database import transaction
-from shared.store.trials import OF_TRIALS, to_trial
+from shared.store.trials import QUEUED_OF, to_queued_trial
 
 _LOCK_OWNED = text("""
     select trial_id, attempt, attempts_allowed, cancel_requested_at is not null as is_cancelled
@@ -48,7 +48,7 @@ _LEAVE = {
     """),
     "queued": text("""
         update trials
-        set status = 'queued', lease_expires_at = null, queued_at = now(), published_at = null
+        set status = 'queued', lease_expires_at = null, queued_at = now()
         where trial_id = :trial_id
     """),
 }
@@ -130,7 +130,7 @@ def end_lost_attempt(
     return status
 
 
-def recover_lost_trials(engine: Engine) -> list[Trial]:
+def recover_lost_trials(engine: Engine) -> list[QueuedTrial]:
     """Take trials whose lease has expired from their workers; gives those that are queued again.
 
     A trial out of attempts fails as "lost_worker"; one that was asked to stop is cancelled.
@@ -152,7 +152,7 @@ def recover_lost_trials(engine: Engine) -> list[Trial]:
             _leave(connection, row, status, reason="lost_worker", message=message)
             if status == "queued":
                 queued.append(row.trial_id)
-        return [to_trial(row) for row in connection.execute(OF_TRIALS, {"trial_ids": queued})]
+        return [to_queued_trial(row) for row in connection.execute(QUEUED_OF, {"trial_ids": queued})]
 
 
 def _leave(

@@ -7,7 +7,7 @@ from psycopg2 import errors
 from sqlalchemy import Connection, Engine, text
 
 from shared.datasets.dataset import Dataset
-from shared.domain.records import Claim, EpochRecord, RankedItems, TrialResult
+from shared.domain.records import Claim, EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.errors import StoreError
 from shared.store.attempts import FINISH_PREFIX, end_attempt
 from shared.store.copying import Ids, Numbers, copy_rows
@@ -105,17 +105,14 @@ def _has_succeeded(connection: Connection, claim: Claim) -> bool:
 def _write_lists(connection: Connection, claim: Claim, result: TrialResult, dataset: Dataset) -> None:
     session_name = f"{FINISH_PREFIX}{claim.trial_id}/{claim.attempt}"
     connection.execute(text("select set_config('application_name', :name, true)"), {"name": session_name})
-    recommended = _columns(claim, result.recommendations, dataset)
-    recommended["score"] = result.recommendations.score.astype(np.float32)
-    copy_rows(connection, "recommendations", recommended)
-    rated = _columns(claim, result.rating_predictions, dataset)
-    if result.rating_predictions.rating is None:
-        raise StoreError(
-            f"rating predictions of trial {claim.trial_id} must come with the ratings; they do not"
-        )
-    rated["rating"] = result.rating_predictions.rating.astype(np.float32)
-    rated["prediction"] = result.rating_predictions.score.astype(np.float32)
-    copy_rows(connection, "rating_predictions", rated)
+    recommended, rated = result.recommendations, result.rating_predictions
+    columns = _columns(claim, recommended, dataset)
+    copy_rows(connection, "recommendations", {**columns, "score": recommended.score.astype(np.float32)})
+    predictions = {
+        "rating": rated.rating.astype(np.float32),
+        "prediction": rated.prediction.astype(np.float32),
+    }
+    copy_rows(connection, "rating_predictions", {**_columns(claim, rated, dataset), **predictions})
 
 
 def _write_measures(connection: Connection, claim: Claim, result: TrialResult) -> None:
@@ -154,7 +151,7 @@ def _succeed(connection: Connection, claim: Claim, result: TrialResult) -> None:
     )
 
 
-def _columns(claim: Claim, ranked: RankedItems, dataset: Dataset) -> dict[str, Numbers | Ids]:
+def _columns(claim: Claim, ranked: RankedItems | RatedItems, dataset: Dataset) -> dict[str, Numbers | Ids]:
     n_rows = len(ranked.rank)
     return {
         "sweep_id": np.full(n_rows, claim.sweep_id, np.int32),

@@ -9,7 +9,13 @@ from sqlalchemy.exc import InternalError
 
 from shared.errors import StoreError
 from shared.store.database import SQL_FOLDER, transaction
+from shared.store.grants import held_grants, renew_reading
 
+# What a person reads. The other tables, installed_views and alembic_version, are for upgrades alone.
+RESULT_TABLES = (
+    *("datasets", "items", "sweeps", "trials", "attempts", "epochs"),
+    *("metrics", "recommendations", "rating_predictions", "promotions"),
+)
 # In the order in which they build on each other.
 VIEWS = (
     "leaderboard",
@@ -26,6 +32,7 @@ _UPGRADE_LOCK = 7_032_020
 def upgrade_schema(engine: Engine) -> None:
     """Bring tables and views to the version of this code; does nothing when they are.
 
+    An analyst who could read the results can read those of the new version too.
     Raises StoreError when the database is of a newer version than this code.
     """
     with transaction(engine) as connection:
@@ -33,6 +40,7 @@ def upgrade_schema(engine: Engine) -> None:
         config = Config()
         config.set_main_option("script_location", str(SQL_FOLDER / "migrations").replace("%", "%%"))
         config.attributes["connection"] = connection
+        held = held_grants(connection, (*RESULT_TABLES, *VIEWS))
         try:
             alembic.command.upgrade(config, "head")
         except alembic.util.CommandError as error:
@@ -41,6 +49,7 @@ def upgrade_schema(engine: Engine) -> None:
                 " use the newest code, or another database"
             ) from error
         _install_views(connection)
+        renew_reading(connection, held, (*RESULT_TABLES, *VIEWS))
 
 
 def _install_views(connection: Connection) -> None:

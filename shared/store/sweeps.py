@@ -1,19 +1,50 @@
-"""Sweeps, and the partitions that hold their recommendations."""
+"""Sweeps: create, find, list, note their end."""
 
-from typing import Any, cast
+from typing import Any
 
-import psycopg2.extensions
-from psycopg2 import sql
-from sqlalchemy import Connection, Engine, Row, Select, insert, select, text
+from sqlalchemy import Connection, Engine, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.domain.architecture import canonical_hash
+from shared.domain.identity import canonical_hash
 from shared.domain.protocol import Protocol, parse_protocol
 from shared.domain.records import Sweep
 from shared.errors import StoreError
 from shared.store.database import transaction
-from shared.tables import datasets, sweeps
+from shared.store.partitions import add_partitions
 
-PARTITIONED_TABLES = ("recommendations", "rating_predictions")
+_SELECT = """
+    select
+        sweeps.sweep_id, sweeps.name, sweeps.dataset_id, sweeps.protocol, sweeps.code_version,
+        sweeps.created_at, datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic
+    from sweeps
+    join datasets using (dataset_id)
+"""
+_ALL = text(_SELECT + "order by sweeps.sweep_id desc")
+_OF_NAME = text(_SELECT + "where sweeps.name = :name order by sweeps.sweep_id desc")
+_OF_ID = text(_SELECT + "where sweeps.sweep_id = :sweep_id")
+_NEWEST = text(
+    _SELECT
+    + """
+    where sweeps.name = :name and sweeps.dataset_id = :dataset_id and sweeps.protocol_hash = :protocol_hash
+    order by sweeps.sweep_id desc
+    limit 1
+"""
+)
+_INSERT = text("""
+    insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version)
+    values (:name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version)
+    returning sweep_id
+""").bindparams(bindparam("spec", type_=JSONB), bindparam("protocol", type_=JSONB))
+# A cancelled trial waits for `make sweep`: its sweep has not ended.
+_MARK_ENDED = text("""
+    update sweeps set ended_at = now()
+    where ended_at is null
+        and exists (select from trials where trials.sweep_id = sweeps.sweep_id)
+        and not exists (
+            select from trials
+            where trials.sweep_id = sweeps.sweep_id and trials.status not in ('succeeded', 'failed')
+        )
+""")
 
 
 def create_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
@@ -44,7 +75,7 @@ def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
     with transaction(engine) as connection:
         key = f"{name}/{dataset_id}/{protocol.protocol_hash}"
         connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
-        row = connection.execute(_newest(name, dataset_id, protocol.protocol_hash)).first()
+        row = _newest(connection, name, dataset_id, protocol.protocol_hash)
         if row is not None:
             return _sweep(row)
         return _create(connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version)
@@ -53,14 +84,14 @@ def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
 def find_sweep(engine: Engine, name: str, dataset_id: int, protocol_hash: str) -> Sweep | None:
     """The newest sweep of this name, data set and protocol."""
     with transaction(engine) as connection:
-        row = connection.execute(_newest(name, dataset_id, protocol_hash)).first()
+        row = _newest(connection, name, dataset_id, protocol_hash)
     return None if row is None else _sweep(row)
 
 
 def get_sweep(engine: Engine, sweep_id: int) -> Sweep:
     """The sweep of this id; raises StoreError when there is none."""
     with transaction(engine) as connection:
-        row = connection.execute(_sweeps().where(sweeps.c.sweep_id == sweep_id)).first()
+        row = connection.execute(_OF_ID, {"sweep_id": sweep_id}).first()
     if row is None:
         raise StoreError(f"there is no sweep {sweep_id} in the database: see `make status`")
     return _sweep(row)
@@ -74,63 +105,20 @@ def latest_sweep(engine: Engine, name: str | None = None) -> Sweep | None:
 
 def list_sweeps(engine: Engine, name: str | None = None) -> list[Sweep]:
     """All sweeps, newest first, of any name if none is given."""
-    query = _sweeps().where(sweeps.c.name == name) if name is not None else _sweeps()
     with transaction(engine) as connection:
-        return [_sweep(row) for row in connection.execute(query)]
+        rows = connection.execute(_ALL if name is None else _OF_NAME, {"name": name})
+        return [_sweep(row) for row in rows]
 
 
-def prune_sweeps(engine: Engine, sweep_ids: list[int]) -> None:
-    """Remove sweeps with all that belongs to them; instant, because partitions are dropped whole.
-
-    Raises StoreError, and removes nothing, when one of them holds the promoted trial of a data set.
-    """
+def mark_ended_sweeps(engine: Engine) -> None:
+    """Note which sweeps have ended for the first time; the leader of such a sweep may be served."""
     with transaction(engine) as connection:
-        # Waiting for a long query, it makes every reader and writer wait behind it: not for long.
-        connection.execute(text("set local lock_timeout = '10s'"))
-        _refuse_promoted(connection, sweep_ids)
-        for sweep_id in sweep_ids:
-            for table in PARTITIONED_TABLES:
-                _execute(connection, sql.SQL("drop table if exists {}").format(_partition(table, sweep_id)))
-        connection.execute(sweeps.delete().where(sweeps.c.sweep_id.in_(sweep_ids)))
+        connection.execute(_MARK_ENDED)
 
 
-def _refuse_promoted(connection: Connection, sweep_ids: list[int]) -> None:
-    query = text("""
-        with in_force as (
-            select distinct on (dataset_id) trial_id
-            from promotions
-            order by dataset_id, promotion_id desc
-        )
-        select trials.label, trials.sweep_id
-        from in_force
-        join trials using (trial_id)
-        where trials.sweep_id = any(:sweep_ids)
-        order by trials.trial_id
-    """)
-    row = connection.execute(query, {"sweep_ids": sweep_ids}).first()
-    if row is not None:
-        raise StoreError(
-            f"sweep {row.sweep_id} cannot be pruned: its trial {row.label} is promoted;"
-            " roll the promotion back or keep the sweep"
-        )
-
-
-def _newest(name: str, dataset_id: int, protocol_hash: str) -> Select[Any]:
-    return (
-        _sweeps()
-        .where(
-            sweeps.c.name == name, sweeps.c.dataset_id == dataset_id, sweeps.c.protocol_hash == protocol_hash
-        )
-        .limit(1)
-    )
-
-
-def _sweeps() -> Select[Any]:
-    columns = (
-        *(sweeps, datasets.c.name.label("dataset_name")),
-        *(datasets.c.fingerprint, datasets.c.is_synthetic),
-    )
-    return select(*columns).join(datasets).order_by(sweeps.c.sweep_id.desc())
+def _newest(connection: Connection, name: str, dataset_id: int, protocol_hash: str) -> Row[Any] | None:
+    key = {"name": name, "dataset_id": dataset_id, "protocol_hash": protocol_hash}
+    return connection.execute(_NEWEST, key).first()
 
 
 def _sweep(row: Row[Any]) -> Sweep:
@@ -165,25 +153,6 @@ def _create(
         "protocol_hash": protocol.protocol_hash,
         "code_version": code_version,
     }
-    sweep_id = connection.execute(insert(sweeps).values(row).returning(sweeps.c.sweep_id)).scalar_one()
-    for table in PARTITIONED_TABLES:
-        _add_partition(connection, table, sweep_id)
-    return _sweep(connection.execute(_sweeps().where(sweeps.c.sweep_id == sweep_id)).one())
-
-
-def _add_partition(connection: Connection, table: str, sweep_id: int) -> None:
-    # Made first and attached then: `create table … partition of` would wait for every running COPY.
-    names = {"parent": sql.Identifier(table), "partition": _partition(table, sweep_id)}
-    make = sql.SQL("create table {partition} (like {parent} including all)")
-    attach = sql.SQL("alter table {parent} attach partition {partition} for values in ({sweep_id})")
-    _execute(connection, make.format(**names))
-    _execute(connection, attach.format(**names, sweep_id=sql.Literal(sweep_id)))
-
-
-def _partition(table: str, sweep_id: int) -> sql.Identifier:
-    return sql.Identifier(f"{table}_sweep_{int(sweep_id)}")
-
-
-def _execute(connection: Connection, statement: sql.Composable) -> None:
-    raw_connection = cast(psycopg2.extensions.connection, connection.connection.driver_connection)
-    connection.exec_driver_sql(statement.as_string(raw_connection))
+    sweep_id = connection.execute(_INSERT, row).scalar_one()
+    add_partitions(connection, sweep_id)
+    return _sweep(connection.execute(_OF_ID, {"sweep_id": sweep_id}).one())

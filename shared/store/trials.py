@@ -1,20 +1,21 @@
 """Trials as the scheduler sees them: add, list, queue again, cancel."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine, Row, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Engine, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.architecture import TrialConfig, parse_trial_config
-from shared.domain.records import Trial
+from shared.domain.records import QueuedTrial, Trial
+from shared.errors import StoreError
 from shared.store.database import transaction
-from shared.tables import trials
 
 _SELECT = """
     select
-        trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.status, trials.attempt,
-        trials.attempts_allowed, trials.worker, latest.epoch,
+        trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.config_hash, trials.status,
+        trials.attempt, trials.attempts_allowed, trials.worker, latest.epoch,
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at
     from trials
@@ -27,8 +28,24 @@ _SELECT = """
     ) as latest on true
 """
 _OF_SWEEP = text(_SELECT + "where trials.sweep_id = :sweep_id order by trials.trial_id")
-_QUEUED = text(_SELECT + "where trials.status = 'queued' order by trials.trial_id")
-OF_TRIALS = text(_SELECT + "where trials.trial_id = any(:trial_ids) order by trials.trial_id")
+_SELECT_QUEUED = """
+    select trial_id, sweep_id, label, config, attempt, worker, queued_at
+    from trials
+    where status = 'queued'
+"""
+_QUEUED = text(_SELECT_QUEUED + "order by trial_id")
+QUEUED_OF = text(_SELECT_QUEUED + "and trial_id = any(:trial_ids) order by trial_id")
+_ADD = text("""
+    insert into trials (
+        sweep_id, label, family, config, config_hash, is_baseline, merge, embedding_size, dense_layers,
+        random_seed, status, max_attempts, attempts_allowed
+    )
+    values (
+        :sweep_id, :label, :family, :config, :config_hash, :is_baseline, :merge, :embedding_size,
+        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts
+    )
+    on conflict (sweep_id, config_hash) do nothing
+""").bindparams(bindparam("config", type_=JSONB))
 
 
 def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], max_attempts: int = 3) -> None:
@@ -36,11 +53,8 @@ def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], ma
     rows = [_row(sweep_id, config, max_attempts) for config in configs]
     if not rows:
         return
-    added = postgresql.insert(trials).on_conflict_do_nothing(
-        index_elements=[trials.c.sweep_id, trials.c.config_hash]
-    )
     with transaction(engine) as connection:
-        connection.execute(added, rows)
+        connection.execute(_ADD, rows)
 
 
 def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
@@ -48,6 +62,7 @@ def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any
     return {
         "sweep_id": sweep_id,
         "label": config.label,
+        "family": config.family,
         "config": config.canonical,
         "config_hash": config.config_hash,
         "is_baseline": config.baseline is not None,
@@ -55,29 +70,23 @@ def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any
         "embedding_size": architecture.embedding_size if architecture else None,
         "dense_layers": list(architecture.dense_layers) if architecture else None,
         "random_seed": training.random_seed if training else None,
-        "status": "queued",
         "max_attempts": max_attempts,
-        "attempts_allowed": max_attempts,
     }
 
 
 def sweep_trials(engine: Engine, sweep_id: int) -> list[Trial]:
-    """The trials of a sweep in the order in which they were added."""
+    """The trials of a sweep in the order in which they were added.
+
+    Raises StoreError when one has a configuration that this version cannot read.
+    """
     with transaction(engine) as connection:
-        return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+        return [_to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
 
 
-def queued_trials(engine: Engine) -> list[Trial]:
+def queued_trials(engine: Engine) -> list[QueuedTrial]:
     """The queued trials of all sweeps in the order in which they were added."""
     with transaction(engine) as connection:
-        return [to_trial(row) for row in connection.execute(_QUEUED)]
-
-
-def mark_published(engine: Engine, trial_ids: Sequence[int]) -> None:
-    """Note that the broker has a message for these trials."""
-    statement = text("update trials set published_at = now() where trial_id = any(:trial_ids)")
-    with transaction(engine) as connection:
-        connection.execute(statement, {"trial_ids": list(trial_ids)})
+        return [to_queued_trial(row) for row in connection.execute(_QUEUED)]
 
 
 def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
@@ -87,7 +96,7 @@ def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
     """
     again = text("""
         update trials
-        set status = 'queued', queued_at = now(), published_at = null, finished_at = null,
+        set status = 'queued', queued_at = now(), finished_at = null,
             attempts_allowed = attempt + max_attempts, cancel_requested_at = null,
             error_reason = null, error_message = null
         where trial_id = any(:trial_ids) and status in ('failed', 'cancelled')
@@ -152,6 +161,20 @@ def attempt_logs(engine: Engine, label: str) -> list[tuple[str, str]]:
         return [(title, url) for title, url in connection.execute(statement, {"label": label})]
 
 
-def to_trial(row: Row[Any]) -> Trial:
-    """The record of a row of the query above."""
-    return Trial(**{**row._asdict(), "config": parse_trial_config(row.config)})
+def to_queued_trial(row: Row[Any]) -> QueuedTrial:
+    """The record of a row of the queries of queued trials; never fails for what is stored in it."""
+    config = None
+    with suppress(ValueError):
+        config = parse_trial_config(row.config)
+    return QueuedTrial(**{**row._asdict(), "config": config})
+
+
+def _to_trial(row: Row[Any]) -> Trial:
+    try:
+        config = parse_trial_config(row.config)
+    except ValueError as error:
+        raise StoreError(
+            f"trial {row.trial_id} {row.label}: this version cannot read its configuration: "
+            f"{error}; use the version that stored it, or a newer one"
+        ) from error
+    return Trial(**{**row._asdict(), "config": config})

@@ -13,7 +13,7 @@ select
     items.n_ratings,
     recommendations.score,
     case
-        when trials.config ->> 'baseline' is distinct from 'item_popularity'
+        when trials.family <> 'item_popularity'
             then cast(least(greatest(recommendations.score, datasets.rating_min), datasets.rating_max) as real)
     end as predicted_rating
 from recommendations

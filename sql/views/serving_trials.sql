@@ -1,42 +1,54 @@
--- Which trial is served for each data set: the promoted one, else the best of the latest sweep.
+-- Which trial is served for each data set: the promoted one, else the leader of the newest sweep that has ended.
 create view serving_trials as
 with in_force as (
-    select distinct on (promotions.dataset_id) promotions.dataset_id, promotions.trial_id
+    select distinct on (datasets.name) datasets.name as dataset_name, promotions.trial_id
     from promotions
-    order by promotions.dataset_id, promotions.promotion_id desc
+    join datasets using (dataset_id)
+    order by datasets.name, promotions.promotion_id desc
 ),
 
-latest as (
-    select sweeps.dataset_id, max(sweeps.sweep_id) as sweep_id
+-- A sweep of which nothing but baselines succeeded has nothing to offer.
+newest as (
+    select datasets.name as dataset_name, max(sweeps.sweep_id) as sweep_id
     from sweeps
-    where exists (
-        select from trials where trials.sweep_id = sweeps.sweep_id and trials.status = 'succeeded'
-    )
-    group by sweeps.dataset_id
+    join datasets using (dataset_id)
+    where sweeps.ended_at is not null
+        and exists (
+            select from trials
+            where trials.sweep_id = sweeps.sweep_id and trials.status = 'succeeded' and not trials.is_baseline
+        )
+    group by datasets.name
 ),
 
--- A baseline is served only where no architecture has succeeded yet.
-best as (
-    select distinct on (latest.dataset_id) latest.dataset_id, trials.trial_id
-    from latest
-    join trials on trials.sweep_id = latest.sweep_id and trials.status = 'succeeded'
-    order by latest.dataset_id, trials.is_baseline, trials.val_rmse, trials.label
+leaders as (
+    select distinct on (newest.dataset_name) newest.dataset_name, trials.trial_id
+    from newest
+    join trials on trials.sweep_id = newest.sweep_id and trials.status = 'succeeded'
+    order by newest.dataset_name, trials.val_rmse, trials.label
+),
+
+-- One row a name, whatever versions of the ratings were stored under it.
+chosen as (
+    select dataset_name, coalesce(in_force.trial_id, leaders.trial_id) as trial_id, in_force.trial_id is not null as is_promoted
+    from in_force
+    full join leaders using (dataset_name)
 )
 
 select
     datasets.dataset_id,
-    datasets.name as dataset_name,
+    chosen.dataset_name,
     trials.sweep_id,
     trials.trial_id,
     trials.label,
-    in_force.trial_id is not null as is_promoted,
-    trials.config ->> 'baseline' is distinct from 'item_popularity' as scores_are_ratings,
+    chosen.is_promoted,
+    trials.family <> 'item_popularity' as scores_are_ratings,
     datasets.rating_min,
     datasets.rating_max
-from datasets
-left join in_force using (dataset_id)
-left join best using (dataset_id)
-join trials on trials.trial_id = coalesce(in_force.trial_id, best.trial_id);
+from chosen
+join trials using (trial_id)
+join sweeps using (sweep_id)
+join datasets using (dataset_id);
 
 comment on view serving_trials is
-'The trial that best_recommendations serves for each data set: the promoted one, else the architecture with the smallest RMSE in the latest sweep that has a result.';
+'The trial that best_recommendations serves for each name of a data set: the promoted one, else the leader by RMSE of the newest sweep that has ended.';
+comment on column serving_trials.dataset_id is 'the version of the ratings that the trial was trained on';

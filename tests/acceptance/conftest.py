@@ -10,8 +10,21 @@ from pathlib import Path
 import pytest
 
 from scheduler.stack.env_file import read_env_file
+from tests.real_data import data_dir_with
 
 ROOT = Path(__file__).parents[2]
+_MERGES = ("concatenate", "multiply", "average", "dot")
+LABELS = [f"{merge}_8_4_1_epochs2" for merge in _MERGES]
+_SWEEP = """
+[grid]
+merge = {merges}
+embedding_size = [8]
+dense_layers = [[4, 1]]
+[training]
+max_epochs = {max_epochs}
+[protocol]
+embedding_rows = "max_id"
+"""
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 # What decides where recsweep looks; a test must not inherit it from the person who runs it.
@@ -61,6 +74,25 @@ def make(make_environment: dict[str, str]) -> Iterator[Make]:
 
     yield run
     run("clean", "YES=1")
+
+
+@pytest.fixture(scope="session")
+def two_sweeps(make: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Output by name of `earlier`, a sweep of one small model, and `real`, one of LABELS, on the same data.
+
+    MovieLens 1M where DATA_DIR holds it, else the sample.
+    """
+    folder = tmp_path_factory.mktemp("sweeps")
+    (folder / "earlier.toml").write_text(_SWEEP.format(merges=["average"], max_epochs=1))
+    (folder / "real.toml").write_text(_SWEEP.format(merges=list(_MERGES), max_epochs=2))
+    data_dir = data_dir_with("ml-1m")
+    data = ("DATASET=ml-1m", f"DATA_DIR={data_dir}") if data_dir else ("DATASET=sample",)
+    outputs = {}
+    for name in ("earlier", "real"):
+        result = make("sweep", f"SWEEP={folder / name}.toml", *data)
+        assert result.returncode == 0, result.stdout + result.stderr
+        outputs[name] = result.stdout
+    return outputs
 
 
 @pytest.fixture

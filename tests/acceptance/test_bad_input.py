@@ -40,6 +40,9 @@ def _folder(tmp_path: Path, ratings: str) -> Path:
         (_GRID.replace("[8]", "[]"), "grid.embedding_size: must be a list with at least one value"),
         (_GRID.replace("[8]", "[-8]"), "grid.embedding_size[0]: Input should be greater than or equal to 1"),
         ("[grid\n", "line 1"),
+        ('name = "a\\u0000b"\n' + _GRID, "name: must be a non-empty text of at most 100 characters"),
+        ('name = "a\\u001b[2Jb"\n' + _GRID, r"got 'a\x1b[2Jb'; write another"),
+        (f'name = "{"x" * 5000}"\n' + _GRID, "name: must be a non-empty text of at most 100 characters"),
     ],
 )
 def test_a_broken_sweep_file_is_named_with_its_place(make: Make, tmp_path, text, message):
@@ -48,6 +51,16 @@ def test_a_broken_sweep_file_is_named_with_its_place(make: Make, tmp_path, text,
     line = _only_line(make("sweep", f"SWEEP={path}"))
     assert f"{path}: " in line
     assert message in line
+
+
+def test_a_long_name_is_shown_by_its_beginning(make: Make, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "{"x" * 5000}"\n' + _GRID)
+    assert len(_only_line(make("sweep", f"SWEEP={path}"))) < 500
+
+
+def test_a_wrong_option_is_named_as_it_was_written(make: Make):
+    assert _only_line(make("sweep", "WORKERS=0")).startswith("recsweep: Invalid value for WORKERS: 0 is not")
 
 
 def test_an_unknown_sweep_lists_the_known_ones(make: Make):
@@ -108,8 +121,7 @@ def test_a_python_that_is_too_old_is_refused_with_the_remedy(tmp_path):
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.8.18\nexit 1\n')
     old.chmod(0o755)
-    (tmp_path / "shared" / "services").mkdir(parents=True)
-    script = ROOT / "shared" / "services" / "venv.sh"
+    script = ROOT / "scheduler" / "machine" / "venv.sh"
     result = subprocess.run(
         ["sh", script, "requirements.lock", "stamp"],
         cwd=tmp_path,

@@ -1,47 +1,20 @@
 """The main job on the real MovieLens 1M, where it is at hand; small models, so that it takes a minute."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
-from shared.store import list_queries
-from tests.acceptance.conftest import ROOT, Make
+from tests.acceptance.conftest import LABELS
 
-DATA_DIR = Path(os.environ.get("DATA_DIR") or ROOT.parent / "shared" / "data").resolve()
-LABELS = [f"{merge}_8_4_1_epochs2" for merge in ("concatenate", "multiply", "average", "dot")]
 N_USERS = 6040
 
-pytestmark = pytest.mark.skipif(
-    not (DATA_DIR / "ml-1m" / "ratings.dat").exists(),
-    reason=f"MovieLens 1M is not in {DATA_DIR}/ml-1m: set DATA_DIR to test on real data",
-)
+pytestmark = [pytest.mark.needs_data("ml-1m"), pytest.mark.usefixtures("two_sweeps")]
 
 
-_SWEEP = """
-[grid]
-merge = {merges}
-embedding_size = [8]
-dense_layers = [[4, 1]]
-[training]
-max_epochs = {max_epochs}
-[protocol]
-embedding_rows = "max_id"
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def swept(make: Make, tmp_path_factory: pytest.TempPathFactory):
-    """A sweep of one small model, to compare with, then the sweep that the tests look at."""
-    folder = tmp_path_factory.mktemp("sweeps")
-    merges = ["concatenate", "multiply", "average", "dot"]
-    (folder / "earlier.toml").write_text(_SWEEP.format(merges=["average"], max_epochs=1))
-    (folder / "real.toml").write_text(_SWEEP.format(merges=merges, max_epochs=2))
-    for name in ("earlier", "real"):
-        result = make("sweep", f"SWEEP={folder / name}.toml", "DATASET=ml-1m", f"DATA_DIR={DATA_DIR}")
-        assert result.returncode == 0, result.stdout + result.stderr
-        assert "Data ml-1m: 6,040 users, 3,883 items, 1,000,209 ratings" in result.stdout
+def test_the_sweep_says_that_it_has_the_published_data(two_sweeps):
+    for output in two_sweeps.values():
+        assert "Data ml-1m: 6,040 users, 3,883 items, 1,000,209 ratings" in output
+        assert "published" not in output
 
 
 def test_every_user_gets_twenty_rated_items_that_are_new_to_them(make, select):
@@ -80,17 +53,6 @@ def test_item_catalogue_keeps_titles_genres_and_gaps(select):
         " join datasets using (dataset_id) where datasets.name = 'ml-1m'"
     )
     assert facts == [{"n": "3883", "unrated": "177"}]
-
-
-@pytest.mark.parametrize("name", [query.name for query in list_queries()])
-def test_every_stored_query_answers_on_real_data(make, name):
-    query = next(query for query in list_queries() if query.name == name)
-    chosen = {"user_id": "2000", "label": LABELS[0]}
-    arguments = " ".join(f"{key}={value}" for key, value in chosen.items() if key in query.parameters)
-    result = make("query", f"Q={name}", f"ARGS={arguments}")
-    assert result.returncode == 0, result.stderr
-    n_rows = int(re.search(r"^(\d+) rows$", result.stdout, re.MULTILINE)[1])
-    assert n_rows > 0 or name == "failures_by_reason"
 
 
 def test_one_users_list_is_an_index_scan(make):

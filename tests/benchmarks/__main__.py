@@ -16,7 +16,7 @@ from shared.cores import count_cores
 from shared.settings import PROJECT_ROOT
 from shared.version import code_version
 from tests.benchmarks.peers import PEERS_DIR, Peers, installed_peers
-from tests.benchmarks.prepared import set_data_dir
+from tests.benchmarks.prepared import movielens_1m
 from tests.benchmarks.report import MISSED, parse_options, print_heading
 
 PARTS = ("fit", "limit", "growth", "compile", "sweep", "writing", "peers")
@@ -24,7 +24,7 @@ PARTS = ("fit", "limit", "growth", "compile", "sweep", "writing", "peers")
 
 def main() -> None:
     options = parse_options(__doc__)
-    set_data_dir()
+    movielens_1m()
     print_machine()
     started = time.monotonic()
     problems = []

@@ -9,7 +9,7 @@ from scheduler.sweep.expand import expand, expected_cost
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from shared.domain.architecture import TrainingConfig, TrialConfig
 from tests.benchmarks.fresh_process import measure
-from tests.benchmarks.prepared import prepared_dataset, set_data_dir
+from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (
     judge,
     megabytes,
@@ -153,7 +153,6 @@ def keras_rows(
 def main() -> None:
     quick = parse_options(__doc__).quick
     print_heading("The whole sweep through the real queue", "bench_sweep")
-    set_data_dir()
     with prepared_dataset() as prepared, installed_copy() as copy:
         short = copy.parent / "short.toml"
         merges = '["average"]' if quick else '["concatenate", "multiply", "average", "dot"]'

@@ -21,7 +21,7 @@ from shared.datasets import Dataset
 from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.domain.protocol import Protocol
 from shared.settings import Settings
-from shared.store import Claim, EpochRecord, RankedItems, TrialResult
+from shared.store import Claim, EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.store.copying import Ids, copy_rows
 from shared.store.database import create_engine, transaction
 from tests.benchmarks.prepared import open_dataset, prepared_dataset
@@ -148,7 +148,9 @@ def finish(bench: Bench, claim: Claim, lists: RankedItems) -> float:
         metrics=dict.fromkeys(("rmse", "mae", f"ndcg@{K}"), 0.5),
         epochs=epochs,
         recommendations=lists,
-        rating_predictions=lists,
+        rating_predictions=RatedItems(
+            lists.user_index, lists.rank, lists.item_index, rating=lists.score, prediction=lists.score
+        ),
         model_url="file:///bench.keras",
         log_url="file:///bench.log",
         train_seconds=1.0,

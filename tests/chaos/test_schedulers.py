@@ -6,9 +6,8 @@ import signal
 import time
 from io import StringIO
 
-from rich.console import Console
-
 from scheduler.progress import watch_sweep
+from shared.console import PlainConsole
 from shared.queue import find_messages
 from shared.store.database import create_engine
 from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, short_trials
@@ -68,7 +67,7 @@ def test_scheduler_killed_while_it_watches(cluster):
     if pid == 0:
         try:
             engine = create_engine(cluster.database_url)
-            watch_sweep(engine, cluster.broker_url, sweep_id, Console(file=StringIO()))
+            watch_sweep(engine, cluster.broker_url, sweep_id, PlainConsole(file=StringIO()))
         finally:
             os._exit(0)
     cluster.add_worker(2)
@@ -76,7 +75,7 @@ def test_scheduler_killed_while_it_watches(cluster):
     os.waitpid(pid, 0)
     assert cluster.dispatch(SIX_TRIALS) == sweep_id
     output = StringIO()
-    trials = watch_sweep(cluster.engine, cluster.broker_url, sweep_id, Console(file=output))
+    trials = watch_sweep(cluster.engine, cluster.broker_url, sweep_id, PlainConsole(file=output))
     assert [(trial.status, trial.attempt) for trial in trials] == [("succeeded", 1)] * 6
     assert "[6/6]" in output.getvalue()
     assert_whole(cluster, sweep_id)

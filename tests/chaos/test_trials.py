@@ -257,6 +257,6 @@ max_epochs = 1
     assert growth < MAX_GROWTH_BYTES
     assert max(m[3] for m in end) <= max(m[3] for m in middle) + 2
     assert not list(folder.glob("recsweep-*/*.keras"))
-    checkpoints = Path(urlsplit(cluster.artifacts_url).path) / "checkpoints"
-    assert not list(checkpoints.glob("*"))
-    assert not list(Path(urlsplit(cluster.artifacts_url).path).rglob(".*"))
+    artifacts = Path(urlsplit(cluster.artifacts_url).path)
+    assert not list(artifacts.rglob("checkpoint.npz"))
+    assert not list(artifacts.rglob(".*"))

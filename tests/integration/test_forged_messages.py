@@ -6,6 +6,7 @@ import json
 import redis
 
 from shared.queue import QUEUE_NAME, find_messages, publish_trials
+from tests.factories import make_queued
 
 
 def _message(body: bytes) -> str:
@@ -13,11 +14,12 @@ def _message(body: bytes) -> str:
 
 
 def test_messages_that_are_not_ours_are_passed_over(broker_url: str) -> None:
-    publish_trials(broker_url, [(7, "label")])
+    publish_trials(broker_url, [make_queued(7)])
     with redis.Redis.from_url(broker_url) as client:
         for forged in (
             *("not json", "{}", "[]", "null", "3", json.dumps({"body": 5}), json.dumps({"body": "%%"})),
             *(_message(body) for body in (b"\x80\x04", b"{}", b"[]", b"[[]]", b'[["../../etc/passwd"]]')),
+            _message(b'[["../../etc/passwd", "label", "2026-01-01T00:00:00+00:00"]]'),
         ):
             client.rpush(QUEUE_NAME, forged)
             client.hset("unacked", f"tag-{forged[:20]}", forged)

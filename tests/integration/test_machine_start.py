@@ -51,7 +51,7 @@ def test_ports_are_kept_over_restarts_and_given_up_when_taken(
         second = ensure_services(settings, n_workers=0)
     assert second.broker_url != first.broker_url
     assert second.database_url == first.database_url
-    assert f"port {port} is taken: redis now listens on" in caplog.text
+    assert f"port {port}: another program listens on 127.0.0.1:{port}; redis now listens on" in caplog.text
 
 
 def test_a_fixed_port_that_is_taken_is_one_clear_error(

@@ -12,6 +12,7 @@ from scheduler.monitoring import MetricsApp, serve_metrics
 from shared.errors import ServiceError
 from shared.queue import publish_trials
 from shared.store.database import create_engine
+from tests.factories import make_queued
 
 Ask = Callable[[str], tuple[int, str]]
 
@@ -40,7 +41,7 @@ def test_metrics_of_an_empty_database(ask: Ask) -> None:
 
 
 def test_queue_length_counts_waiting_messages(ask: Ask, broker_url: str) -> None:
-    publish_trials(broker_url, [(1, "one"), (2, "two"), (3, "three")])
+    publish_trials(broker_url, [make_queued(1), make_queued(2), make_queued(3)])
     assert "recsweep_queue_length 3.0" in ask("/metrics")[1]
 
 

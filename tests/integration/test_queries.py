@@ -1,13 +1,15 @@
 """Every stored query runs, and answers its question on numbers worked out by hand."""
 
+import re
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine
 
 from shared.domain.architecture import TrialConfig
-from shared.errors import SpecError, StoreError
+from shared.errors import SpecError
 from shared.store import Sweep, claim_trial, fail_trial, list_queries, release_trial, run_query
+from shared.store.database import SQL_FOLDER
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
 
 DATASET = make_dataset()
@@ -64,9 +66,23 @@ def test_an_unknown_query_or_parameter_is_refused_with_the_known_ones(engine):
 
 
 def test_a_value_of_the_wrong_kind_is_one_line(engine):
-    with pytest.raises(StoreError, match='invalid input syntax for type integer: "many"') as raised:
-        run_query(engine, "top_of_user", {"k": "many"})
-    assert "\n" not in str(raised.value)
+    for value in ("many", "-1", "1.5", "2147483648", "9" * 5000):
+        with pytest.raises(SpecError, match="k of query top_of_user must be a whole number from 0") as raised:
+            run_query(engine, "top_of_user", {"k": value})
+        assert "\n" not in str(raised.value)
+        assert len(str(raised.value)) < 200
+    with pytest.raises(SpecError, match="user_id of query top_of_user must be a text without NUL"):
+        run_query(engine, "top_of_user", {"user_id": "a\0b"})
+
+
+@pytest.mark.parametrize("name", [query.name for query in list_queries()])
+def test_every_parameter_has_a_type_that_is_checked(name):
+    statement = (SQL_FOLDER / "queries" / f"{name}.sql").read_text("utf-8")
+    (query,) = [query for query in list_queries() if query.name == name]
+    for parameter in query.parameters:
+        uses = set(re.findall(rf":{parameter}\b(?! as (?:integer|text)\))", statement))
+        assert f"cast(:{parameter} as " in statement
+        assert not uses
 
 
 def test_parameters_cannot_inject_sql(engine, sweep):

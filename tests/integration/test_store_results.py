@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from shared.errors import StoreError, StoreUnavailable
 from shared.store import (
     RankedItems,
+    RatedItems,
     claim_trial,
     finish_trial,
     rating_predictions_of,
@@ -251,8 +252,12 @@ def test_a_baseline_has_neither_epochs_nor_a_model(engine, sweep_id):
 def test_a_trial_without_lists_is_stored(engine, sweep_id):
     claim = claim_label(engine, sweep_id, LABEL)
     nothing = np.array([], np.int32)
-    empty = RankedItems(nothing, nothing, nothing, np.array([], np.float32), np.array([], np.float32))
-    result = dataclasses.replace(RESULT, recommendations=empty, rating_predictions=empty)
+    numbers = np.array([], np.float32)
+    result = dataclasses.replace(
+        RESULT,
+        recommendations=RankedItems(nothing, nothing, nothing, numbers),
+        rating_predictions=RatedItems(nothing, nothing, nothing, numbers, numbers),
+    )
     assert finish_trial(engine, claim, result, DATASET)
     assert counts(engine)["recommendations"] == 0
 

@@ -16,6 +16,7 @@ from shared.store import (
     find_sweep,
     latest_sweep,
     list_sweeps,
+    old_sweeps,
     promote_trial,
     prune_sweeps,
     record_log,
@@ -101,15 +102,55 @@ def test_prune_removes_a_sweep_with_all_that_belongs_to_it(engine):
         assert connection.scalar(text("select to_regclass(:name)"), {"name": partition}) is None
 
 
-def test_prune_keeps_a_sweep_whose_trial_is_promoted(engine):
-    sweep = store_sweep(engine, DATASET, [make_config()])
-    store_result(engine, sweep.sweep_id, LABEL, DATASET, make_result(DATASET))
-    promote_trial(engine, LABEL, sweep.sweep_id, "")
-    with pytest.raises(StoreError, match=f"its trial {LABEL} is promoted"):
+def ended_sweep(engine, dataset=DATASET):
+    sweep = store_sweep(engine, dataset, [make_config()])
+    store_result(engine, sweep.sweep_id, LABEL, dataset, make_result(dataset))
+    return sweep
+
+
+def test_what_is_promoted_is_not_pruned(engine):
+    promoted, newer = ended_sweep(engine), ended_sweep(engine)
+    promote_trial(engine, LABEL, promoted.sweep_id, "")
+    with pytest.raises(StoreError, match=f"its trial {LABEL} is served for tiny"):
+        prune_sweeps(engine, [newer.sweep_id, promoted.sweep_id])
+    assert list_sweeps(engine) == [newer, promoted]
+    rollback_promotion(engine, "tiny")
+    prune_sweeps(engine, [promoted.sweep_id])
+    assert list_sweeps(engine) == [newer]
+
+
+def test_the_leader_that_is_served_without_a_promotion_is_not_pruned(engine):
+    sweep = ended_sweep(engine)
+    with pytest.raises(StoreError, match=f"its trial {LABEL} is served for tiny"):
         prune_sweeps(engine, [sweep.sweep_id])
-    rollback_promotion(engine, sweep.dataset_id)
-    prune_sweeps(engine, [sweep.sweep_id])
-    assert list_sweeps(engine) == []
+
+
+def test_a_sweep_with_open_trials_is_not_pruned(engine):
+    sweep = store_sweep(engine, DATASET, [make_config(), make_config("dot")])
+    claim_label(engine, sweep.sweep_id, LABEL)
+    with pytest.raises(StoreError, match="2 of its trials are queued or running"):
+        prune_sweeps(engine, [sweep.sweep_id])
+
+
+def test_old_sweeps_are_counted_for_each_data_set_and_name_what_keeps_them(engine):
+    other = make_dataset(n_users=5, name="other")
+    served, of_other = ended_sweep(engine), ended_sweep(engine, other)
+    promote_trial(engine, LABEL, served.sweep_id, "")
+    done = ended_sweep(engine)
+    still_open = store_sweep(engine, DATASET, [make_config()])
+    store_sweep(engine, make_dataset(n_users=6), [make_config()])
+    reasons = {sweep.sweep_id: sweep.kept_because for sweep in old_sweeps(engine, keep=1)}
+    assert reasons == {
+        still_open.sweep_id: "1 of its trials are queued or running",
+        done.sweep_id: None,
+        served.sweep_id: f"its trial {LABEL} is served for tiny",
+    }
+    assert of_other.sweep_id not in reasons
+
+
+def test_pruning_tells_where_the_logs_of_its_trials_are(engine):
+    sweep, _ = ended_sweep(engine), ended_sweep(engine)
+    assert prune_sweeps(engine, [sweep.sweep_id]) == [make_result(DATASET).log_url]
 
 
 def test_every_attempt_has_a_log_that_is_known_while_it_runs(engine):

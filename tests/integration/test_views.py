@@ -3,16 +3,20 @@
 import pytest
 from sqlalchemy import Engine, text
 
+from shared.datasets import Dataset
 from shared.domain.architecture import TrialConfig
 from shared.errors import StoreError
 from shared.store import (
     Sweep,
+    add_trials,
     cancel_sweep,
     fail_trial,
     leaderboard,
     list_promotions,
+    mark_ended_sweeps,
     promote_trial,
     rollback_promotion,
+    served_trial,
     sweep_progress,
 )
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
@@ -38,6 +42,7 @@ def sweep(engine: Engine) -> Sweep:
         store_result(engine, sweep.sweep_id, label, DATASET, result)
     claim = claim_label(engine, sweep.sweep_id, "average_4_2_1")
     fail_trial(engine, claim.trial_id, 1, "not_finite_loss", "epoch 1")
+    mark_ended_sweeps(engine)
     return sweep
 
 
@@ -138,39 +143,97 @@ def test_item_popularity_recommends_and_predicts_no_rating(engine, sweep):
         assert None not in {row.score for row in rows}
 
 
-def test_the_best_architecture_is_served_even_where_a_baseline_is_better(engine):
-    sweep = store_sweep(engine, DATASET, [make_config(), BIAS])
-    store_result(engine, sweep.sweep_id, BIAS.label, DATASET, make_result(DATASET, val_rmse=0.8, n_epochs=0))
+def store_ended_sweep(
+    engine: Engine, dataset: Dataset, rmse_by_label: dict[str, float], **names: str
+) -> Sweep:
+    """A sweep whose trials have all succeeded with these RMSEs."""
+    configs = [config for config in CONFIGS if config.label in rmse_by_label]
+    sweep = store_sweep(engine, dataset, configs)
+    for label, val_rmse in rmse_by_label.items():
+        result = make_result(dataset, val_rmse=val_rmse, n_epochs=0 if label.startswith("baseline") else 3)
+        store_result(engine, sweep.sweep_id, label, dataset, result)
+    return sweep
+
+
+def test_the_leader_is_served_even_where_it_is_a_baseline(engine):
+    sweep = store_ended_sweep(engine, DATASET, {"dot_4_2_1": 0.9, BIAS.label: 0.8})
     assert served(engine) == [("tiny", sweep.sweep_id, BIAS.label, False)]
-    store_result(engine, sweep.sweep_id, "concatenate_4_2_1", DATASET, make_result(DATASET))
-    assert served(engine) == [("tiny", sweep.sweep_id, "concatenate_4_2_1", False)]
 
 
-def test_the_latest_sweep_with_a_result_is_served_for_each_data_set(engine, sweep):
+def test_a_sweep_that_has_not_ended_takes_nothing_over(engine, sweep):
+    later = store_sweep(engine, DATASET, [make_config("average"), BIAS])
+    store_result(engine, later.sweep_id, BIAS.label, DATASET, make_result(DATASET, val_rmse=0.1, n_epochs=0))
+    assert served(engine) == [("tiny", sweep.sweep_id, "dot_4_2_1", False)]
+    cancel_sweep(engine, later.sweep_id)
+    mark_ended_sweeps(engine)
+    assert served(engine) == [("tiny", sweep.sweep_id, "dot_4_2_1", False)]
+
+
+def test_a_sweep_without_a_succeeded_architecture_takes_nothing_over(engine, sweep):
+    later = store_sweep(engine, DATASET, [make_config("average"), BIAS])
+    store_result(engine, later.sweep_id, BIAS.label, DATASET, make_result(DATASET, val_rmse=0.1, n_epochs=0))
+    claim = claim_label(engine, later.sweep_id, "average_4_2_1")
+    fail_trial(engine, claim.trial_id, 1, "disk_full", "no space")
+    mark_ended_sweeps(engine)
+    assert served(engine) == [("tiny", sweep.sweep_id, "dot_4_2_1", False)]
+
+
+def test_a_sweep_that_grows_again_goes_on_being_served(engine, sweep):
+    add_trials(engine, sweep.sweep_id, [make_config("multiply")])
+    assert served(engine) == [("tiny", sweep.sweep_id, "dot_4_2_1", False)]
+
+
+def test_the_newest_ended_sweep_is_served_for_each_data_set(engine, sweep):
     other = make_dataset(n_users=5, name="other")
-    other_sweep = store_sweep(engine, other, [make_config()])
-    store_result(engine, other_sweep.sweep_id, "concatenate_4_2_1", other, make_result(other))
-    later = store_sweep(engine, DATASET, [make_config("average")])
-    expected_other = ("other", other_sweep.sweep_id, "concatenate_4_2_1", False)
-    assert served(engine) == [expected_other, ("tiny", sweep.sweep_id, "dot_4_2_1", False)]
-    store_result(engine, later.sweep_id, "average_4_2_1", DATASET, make_result(DATASET, val_rmse=2.0))
-    assert served(engine) == [expected_other, ("tiny", later.sweep_id, "average_4_2_1", False)]
+    other_sweep = store_ended_sweep(engine, other, {"concatenate_4_2_1": 0.9})
+    later = store_ended_sweep(engine, DATASET, {"average_4_2_1": 2.0})
+    assert served(engine) == [
+        ("other", other_sweep.sweep_id, "concatenate_4_2_1", False),
+        ("tiny", later.sweep_id, "average_4_2_1", False),
+    ]
+
+
+def test_new_ratings_under_the_same_name_are_served_alone(engine, sweep):
+    repaired = make_dataset(n_users=5)
+    assert repaired.name == DATASET.name
+    later = store_ended_sweep(engine, repaired, {"average_4_2_1": 2.0})
+    assert served(engine) == [("tiny", later.sweep_id, "average_4_2_1", False)]
+    with engine.begin() as connection:
+        ranks = connection.scalars(
+            text("select rank from best_recommendations where dataset_name = 'tiny' and user_id = '1'")
+        ).all()
+    assert sorted(ranks) == [1, 2]
+
+
+def test_a_newer_sweep_on_new_ratings_never_replaces_a_promoted_trial(engine, sweep):
+    promote_trial(engine, "concatenate_4_2_1", sweep.sweep_id)
+    later = store_ended_sweep(engine, make_dataset(n_users=5), {"average_4_2_1": 0.1})
+    assert served(engine) == [("tiny", sweep.sweep_id, "concatenate_4_2_1", True)]
+    promote_trial(engine, "average_4_2_1", later.sweep_id)
+    assert served(engine) == [("tiny", later.sweep_id, "average_4_2_1", True)]
+    rollback_promotion(engine, DATASET.name)
+    assert served(engine) == [("tiny", sweep.sweep_id, "concatenate_4_2_1", True)]
+
+
+def test_what_is_served_is_told_with_the_ndcg_of_item_popularity(engine, sweep):
+    told = served_trial(engine, DATASET.name)
+    assert (told.label, told.ndcg, told.popularity_ndcg, told.k) == ("dot_4_2_1", 0.05, 0.10, 2)
+    assert served_trial(engine, "unknown") is None
 
 
 def test_a_promoted_trial_is_served_until_it_is_rolled_back(engine, sweep):
-    dataset_id = sweep.dataset_id
     promote_trial(engine, "concatenate_4_2_1", sweep.sweep_id, "better lists")
     assert served(engine) == [("tiny", sweep.sweep_id, "concatenate_4_2_1", True)]
     (bias_id,) = [row.trial_id for row in leaderboard(engine, sweep.sweep_id) if row.label == BIAS.label]
     promote_trial(engine, bias_id, sweep.sweep_id, "a comparison")
     assert served(engine) == [("tiny", sweep.sweep_id, BIAS.label, True)]
-    rollback_promotion(engine, dataset_id)
+    rollback_promotion(engine, DATASET.name)
     assert served(engine) == [("tiny", sweep.sweep_id, "concatenate_4_2_1", True)]
-    rollback_promotion(engine, dataset_id, "enough")
+    rollback_promotion(engine, DATASET.name, "enough")
     assert served(engine) == [("tiny", sweep.sweep_id, "dot_4_2_1", False)]
     with pytest.raises(StoreError, match="nothing to roll back"):
-        rollback_promotion(engine, dataset_id)
-    assert [promotion.note for promotion in reversed(list_promotions(engine, dataset_id))] == [
+        rollback_promotion(engine, DATASET.name)
+    assert [promotion.note for promotion in reversed(list_promotions(engine, DATASET.name))] == [
         f"concatenate_4_2_1 of sweep {sweep.sweep_id}: better lists",
         f"{BIAS.label} of sweep {sweep.sweep_id}: a comparison",
         "rollback of promotion 2",

@@ -1,7 +1,7 @@
 """Configurations have one identity: canonical form, hash and label."""
 
 import json
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, make_dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig, parse_trial_config
+from shared.domain.identity import identity_hash, non_default_fields
 from shared.domain.protocol import Protocol, parse_protocol
 
 _ARCHITECTURES = st.builds(
@@ -68,6 +69,62 @@ def test_every_training_field_reaches_the_hash():
         for name, value in changes.items()
     ]
     assert len({config.config_hash, *changed}) == 1 + len(changes)
+
+
+def test_with_a_single_dense_layer_the_activation_is_none():
+    linear = TrialConfig(Architecture("dot", 8, (1,)), TrainingConfig())
+    relu = TrialConfig(Architecture("dot", 8, (1,), "relu"), TrainingConfig())
+    assert (relu, relu.config_hash, relu.label) == (linear, linear.config_hash, "dot_8_1")
+    assert Architecture("dot", 8, (4, 1), "relu").activation == "relu"
+
+
+def test_only_the_fields_that_differ_from_their_default_are_hashed():
+    assert non_default_fields(TrainingConfig(batch_size=64)) == {"batch_size": 64}
+    assert non_default_fields(Architecture("dot", 8, (4, 1))) == {
+        "merge": "dot",
+        "embedding_size": 8,
+        "dense_layers": [4, 1],
+    }
+    assert non_default_fields(Protocol(relevance_threshold=4)) == {}
+
+
+@dataclass(frozen=True)
+class _Old:
+    size: int
+    rate: float = 0.5
+
+
+@pytest.mark.parametrize("value", [_Old(1), _Old(1, 0.25)])
+def test_a_new_field_with_a_default_changes_no_hash_and_collides_with_none(value):
+    grown_class = make_dataclass(
+        "Grown", [("size", int), ("rate", float, 0.5), ("depth", int, 1)], frozen=True
+    )
+    grown = grown_class(value.size, value.rate)
+    assert identity_hash("kind", record=grown) == identity_hash("kind", record=value)
+    deeper = grown_class(value.size, value.rate, depth=2)
+    assert identity_hash("kind", record=deeper) != identity_hash("kind", record=value)
+
+
+def test_the_kind_and_the_name_of_the_record_count():
+    assert (
+        len({identity_hash("a", x=_Old(1)), identity_hash("b", x=_Old(1)), identity_hash("a", y=_Old(1))})
+        == 3
+    )
+
+
+def test_the_hashes_that_databases_hold_stay_what_they_are():
+    # Taken from a database; a change here would run every stored trial again.
+    config = TrialConfig(Architecture("concatenate", 50, (64, 32, 1)), TrainingConfig())
+    assert config.config_hash == "8e983adaf548c57a"
+    assert TrialConfig(baseline="item_popularity").config_hash == "813b7bb1caa5b268"
+    assert Protocol().protocol_hash == "818bb4d279050134"
+
+
+def test_an_unknown_family_is_refused():
+    with pytest.raises(
+        ValueError, match="family must be tower, item_popularity or user_item_bias; got 'ease'"
+    ):
+        parse_trial_config({"family": "ease", "architecture": {"l2": 300}})
 
 
 def test_a_configuration_cannot_be_changed():

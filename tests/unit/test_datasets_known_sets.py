@@ -9,7 +9,7 @@ import pytest
 
 from shared.datasets.sources import known_sets
 from shared.datasets.sources.download import DownloadError
-from shared.datasets.sources.known_sets import REGISTRY, Archive, load_dataset, resolve_dataset
+from shared.datasets.sources.known_sets import REGISTRY, Archive, Counts, load_dataset, resolve_dataset
 from shared.errors import DatasetError
 from shared.settings import Settings
 
@@ -50,8 +50,12 @@ def write_zip(archive, monkeypatch, members):
 
 
 def publish(monkeypatch, content):
+    publish_as(monkeypatch, sha256=hashlib.sha256(content).hexdigest())
+
+
+def publish_as(monkeypatch, **facts):
     source = REGISTRY["ml-1m"]
-    origin = dataclasses.replace(source.origin, sha256=hashlib.sha256(content).hexdigest())
+    origin = dataclasses.replace(source.origin, **facts)
     monkeypatch.setattr(
         known_sets, "REGISTRY", REGISTRY | {"ml-1m": dataclasses.replace(source, origin=origin)}
     )
@@ -135,10 +139,44 @@ def test_with_no_name_and_no_data_the_sample_is_taken_with_one_line_of_notice(se
     assert "\n" not in resolved.notice
 
 
-def test_with_no_name_ml_1m_is_taken_without_notice_when_it_is_there(settings):
+@pytest.mark.parametrize("name", [None, "ml-1m"])
+def test_ml_1m_is_taken_without_notice_when_it_is_there_as_published(settings, monkeypatch, name):
+    publish_as(monkeypatch, counts=Counts(n_users=2, n_items=2, n_ratings=3))
     write_folder(settings.data_dir / "ml-1m")
-    resolved = resolve_dataset(None, settings)
+    resolved = resolve_dataset(name, settings)
     assert (resolved.dataset.name, resolved.notice) == ("ml-1m", None)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "movies", "found"),
+    [
+        (RATINGS[: RATINGS.index("2::10")], MOVIES, "1 users, 2 items and 1 ratings"),
+        (RATINGS[: RATINGS.index("2::20")], MOVIES, "2 users, 2 items and 2 ratings"),
+        # A film that nobody rated is missing at the end of the item file.
+        (RATINGS[: RATINGS.index("2::20")], MOVIES[: MOVIES.index("20::")], "2 users, 1 items and 2 ratings"),
+        (RATINGS + "2::30::4::978302111\n", MOVIES + "30::More::Drama\n", "2 users, 3 items and 4 ratings"),
+    ],
+)
+def test_a_folder_with_other_data_than_the_published_is_told_with_both_counts(
+    settings, monkeypatch, ratings, movies, found
+):
+    publish_as(monkeypatch, counts=Counts(n_users=2, n_items=2, n_ratings=3))
+    folder = settings.data_dir / "ml-1m"
+    write_folder(folder, ratings, movies)
+    resolved = resolve_dataset("ml-1m", settings)
+    assert resolved.dataset.name == "ml-1m"
+    assert resolve_dataset(None, settings).notice == resolved.notice
+    assert f"{folder} does not hold the published ml-1m: it has {found}, " in resolved.notice
+    assert "published are 2 users, 2 items and 3 ratings." in resolved.notice
+    assert "\n" not in resolved.notice
+
+
+def test_the_published_counts_are_those_of_the_readmes():
+    counts = {name: str(REGISTRY[name].origin.counts) for name in ("ml-1m", "ml-100k")}
+    assert counts == {
+        "ml-1m": "6,040 users, 3,883 items and 1,000,209 ratings",
+        "ml-100k": "943 users, 1,682 items and 100,000 ratings",
+    }
 
 
 def test_the_sample_needs_no_data_dir(settings):

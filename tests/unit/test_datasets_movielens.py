@@ -116,6 +116,34 @@ def test_a_100k_item_line_with_other_flags_is_told(line):
         ml_100k(f"{line}\n")
 
 
+def test_a_genre_file_cut_behind_a_line_is_told_with_both_numbers():
+    rule = r"/data/u\.item, line 1: .*2 flags .*\(the genres in /data/u\.genre\); this one has 3 fields"
+    with pytest.raises(DatasetError, match=rule):
+        ml_100k("1|Title||||0|1|0\n", genre="unknown|0\nAction|1\n")
+
+
+@pytest.mark.parametrize(
+    ("parse", "name"), [(ml_1m, "movies"), (ml_1m, "ratings"), (ml_100k, "data"), (ml_100k, "genre")]
+)
+def test_a_last_line_without_its_end_is_told_in_every_file(parse, name):
+    whole = {
+        "movies": MOVIES,
+        "ratings": RATINGS,
+        "data": "1\t1\t3\t881250949\n",
+        "genre": "unknown|0\nAction|1\nDrama|2\n",
+    }
+    items = [] if parse is ml_1m else ["1|Title||||0|1|0\n"]
+    # Only the line end is gone, or the last character too: neither looks cut.
+    for n_bytes in (1, 2):
+        with pytest.raises(DatasetError, match=r", line \d+: every line ends with a line end"):
+            parse(*items, **{name: whole[name][:-n_bytes]})
+
+
+def test_a_100k_item_file_without_its_last_line_end_is_told():
+    with pytest.raises(DatasetError, match=r"/data/u\.item, line 1: every line ends with a line end"):
+        ml_100k("1|Title||||0|1|0")
+
+
 def test_100k_genres_out_of_order_are_told():
     with pytest.raises(DatasetError, match=r"/data/u\.genre, line 2: a genre line is"):
         ml_100k("1|Title||||0|1|0\n", genre="unknown|0\nAction|2\n")

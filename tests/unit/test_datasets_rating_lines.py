@@ -3,13 +3,14 @@
 import pytest
 
 from shared.datasets.sources.rating_lines import parse_rating_lines
+from shared.datasets.sources.raw_files import RawFile
 from shared.errors import DatasetError
 
 GOOD = "1::1193::5::978300760\n1::661::3::978302109\n2::661::4::978302268\n"
 
 
 def parse(text, separator="::"):
-    return parse_rating_lines(text.encode("latin-1"), separator, "ratings.dat")
+    return parse_rating_lines(RawFile("ratings.dat", text.encode("latin-1")), separator)
 
 
 def columns(table):
@@ -25,7 +26,7 @@ def test_rows_come_in_file_order():
     ]
 
 
-@pytest.mark.parametrize("text", [GOOD.rstrip("\n"), GOOD + "\n\n", GOOD.replace("\n", "\r\n")])
+@pytest.mark.parametrize("text", [GOOD + "\n\n", GOOD.replace("\n", "\r\n")])
 def test_line_ends_of_other_kinds_make_no_difference(text):
     assert columns(parse(text)) == columns(parse(GOOD))
 
@@ -77,7 +78,7 @@ def test_a_bad_line_is_told_with_file_line_rule_and_value(line, rule, place):
     lines = GOOD.splitlines()
     lines.insert(place - 1, line)
     # A good line behind, because blank lines at the end of a file are allowed.
-    text = "\n".join([*lines, "9::9::4::9"])
+    text = "\n".join([*lines, "9::9::4::9", ""])
     with pytest.raises(DatasetError) as caught:
         parse(text)
     message = str(caught.value)
@@ -96,10 +97,32 @@ def test_surplus_fields_in_one_line_do_not_make_up_for_missing_ones_in_another()
         parse("1::2::3::4::5\n1::2::3\n")
 
 
-def test_a_long_line_is_quoted_in_part():
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_long_line_is_quoted_in_part(end):
     with pytest.raises(DatasetError) as caught:
-        parse("x" * 10_000)
+        parse("x" * 10_000 + end)
     assert len(str(caught.value)) < 400
+
+
+def test_a_last_line_without_its_end_is_told_however_whole_it_looks():
+    # Cut inside the last timestamp, 978302268: every field of the line is still a number.
+    with pytest.raises(DatasetError) as caught:
+        parse(GOOD[:-3])
+    message = str(caught.value)
+    assert message.startswith(
+        "ratings.dat, line 3: every line ends with a line end, and this last one has none"
+    )
+    assert "got '2::661::4::9783022'. Unpack the archive again, or add the line end" in message
+
+
+@pytest.mark.parametrize("n_bytes", range(1, len(GOOD)))
+def test_a_file_cut_anywhere_but_behind_a_line_is_refused(n_bytes):
+    text = GOOD.replace("\n", "\r\n")[:n_bytes]
+    if text.endswith("\n"):
+        assert len(parse(text).ratings) == text.count("\n")
+    else:
+        with pytest.raises(DatasetError, match=f"line {text.count(chr(10)) + 1}: every line ends with"):
+            parse(text)
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \r\n\n"])

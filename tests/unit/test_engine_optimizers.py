@@ -148,7 +148,7 @@ def train_in_engine(model, optimizer, ratings):
     [(Sgd(0.05), sgd, 0.05), (Adamax(0.01), adamax, 0.01), (Adam(0.01), dense_adam, 0.01)],
     ids=["sgd", "adamax", "adam"],
 )
-def test_optimizer_equals_its_formula_in_float64_over_400_steps(ratings, optimizer, update, rate):
+def test_optimizer_agrees_with_its_formula_in_float64_over_400_steps(ratings, optimizer, update, rate):
     model = build_model(ARCHITECTURE, N_USERS, N_ITEMS, random_seed=1)
     expected, losses = train_in_numpy(model.weights(), update, rate, ratings)
 
@@ -161,7 +161,7 @@ def test_optimizer_equals_its_formula_in_float64_over_400_steps(ratings, optimiz
 
 
 @pytest.mark.parametrize("merge", ["concatenate", "dot"])
-def test_adam_equals_train_on_batch_of_the_full_keras_model(merge):
+def test_adam_agrees_with_train_on_batch_of_the_full_keras_model(merge):
     # No row repeats within a batch: Keras 3 squares the gradients of a repeated row before it sums them.
     rng = np.random.default_rng(3)
     user_index, item_index = (
@@ -180,7 +180,7 @@ def test_adam_equals_train_on_batch_of_the_full_keras_model(merge):
 
 
 @pytest.mark.parametrize("merge", ["concatenate", "dot"])
-def test_adam_equals_keras_adam_on_dense_gradients_of_repeated_rows(ratings, merge):
+def test_adam_agrees_with_keras_adam_on_dense_gradients_of_repeated_rows(ratings, merge):
     model = build_model(KERAS_ARCHITECTURES[merge], N_USERS, N_ITEMS, random_seed=1)
     trained, _ = train_in_engine(model, Adam(0.01), ratings)
 
@@ -205,7 +205,7 @@ def test_adam_equals_keras_adam_on_dense_gradients_of_repeated_rows(ratings, mer
 @pytest.mark.parametrize(
     ("last_step", "step"), [(1, 2), (1, 40), (5, 6), (700, 703), (700, 9000), (40000, 40100)]
 )
-def test_adam_catch_up_equals_the_missed_steps(size, last_step, step):
+def test_adam_catch_up_is_within_2e_5_of_the_missed_steps(size, last_step, step):
     # Gradients of every size against epsilon 1e-7: the two ends of the formula and between them.
     mean, square = 0.3 * size, 0.001 * size**2
     parameter, m, v = 0.0, mean, square

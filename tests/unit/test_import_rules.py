@@ -39,7 +39,7 @@ def test_package_imports_nothing_forbidden(package):
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.task", "worker.process.pool", "scheduler.__main__", "shared.queue"]
+    "module", ["worker.task", "worker.process.pool", "scheduler.command_line", "shared.queue"]
 )
 def test_importing_a_module_leaves_tensorflow_out_of_the_process(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"

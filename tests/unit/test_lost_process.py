@@ -11,23 +11,37 @@ from worker.process.lost_process import explain_loss
     [
         (
             "Worker exited prematurely: signal 9 (SIGKILL) Job: 3.",
-            False,
+            None,
             ("lost_worker", "killed by signal 9 (SIGKILL)"),
         ),
         (
             "Worker exited prematurely: signal 9 (SIGKILL) Job: 3.",
-            True,
-            ("out_of_memory", "killed by signal 9 (SIGKILL) because memory ran out"),
+            "group",
+            (
+                "out_of_memory",
+                "killed by signal 9 (SIGKILL); memory ran out, and the kernel killed a process of this"
+                " worker's control group",
+            ),
+        ),
+        # Any program of the machine may be meant: it is no more than a guess, and said to be one.
+        (
+            "Worker exited prematurely: signal 9 (SIGKILL) Job: 3.",
+            "machine",
+            (
+                "lost_worker",
+                "killed by signal 9 (SIGKILL), perhaps because memory ran out: the kernel killed some process"
+                " of this machine for that",
+            ),
         ),
         # The kernel's memory kill is a SIGKILL: another signal is not explained by it.
         (
             "Worker exited prematurely: signal 11 (SIGSEGV) Job: 0.",
-            True,
+            "group",
             ("lost_worker", "killed by signal 11 (SIGSEGV)"),
         ),
         (
             "Worker exited prematurely: exitcode 1.",
-            False,
+            None,
             ("lost_worker", "its process ended with exitcode 1"),
         ),
     ],

@@ -53,5 +53,5 @@ def test_supervisor_accepts_the_whole_configuration(tmp_path: Path, monkeypatch:
 def test_running_as_root_is_said_so_that_supervisor_does_not_warn() -> None:
     as_root = render_configuration([], port=1, password="pw", identifier="me", is_root=True)
     as_user = render_configuration([], port=1, password="pw", identifier="me", is_root=False)
-    assert "user=root" in as_root
-    assert "user=root" not in as_user
+    assert "user = root" in as_root
+    assert "user = root" not in as_user

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +63,9 @@ def test_another_process_with_the_same_number_is_not_signalled(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
     [process] = find_processes(tmp_path, [])
-    end_processes([replace(process, started="1")], signal.SIGKILL, timeout_seconds=0.1)
+    # What is remembered of a process that had this number before.
+    process._ident = (process.pid, 1.0)
+    end_processes([process], signal.SIGKILL, timeout_seconds=0.1)
     assert sleeper.poll() is None
 
 

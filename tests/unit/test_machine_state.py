@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.machine.secret import new_password, write_if_changed, write_private
+from scheduler.machine.secret import new_password, write_if_changed
 from scheduler.machine.state import load_state, new_state, save_state, state_lock
 from shared.errors import ServiceError
 
@@ -50,14 +50,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "file"
-    write_private(file, "old")
+    write_if_changed(file, "old")
 
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space left"):
-        write_private(file, "new")
+        write_if_changed(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scheduler.progress import done_fraction
-from scheduler.sweep.dispatch import by_cost, make_plan
+from scheduler.sweep.dispatch import by_cost, make_plan, remove_old_checkpoints
 from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.store import Trial
 
@@ -20,6 +20,7 @@ def _trial(config: TrialConfig, status: str, epoch: int | None = None) -> Trial:
         sweep_id=1,
         label=config.label,
         config=config,
+        config_hash=config.config_hash,
         status=status,
         attempt=1,
         attempts_allowed=3,
@@ -76,3 +77,14 @@ def test_done_fraction_counts_epochs_of_running_trials():
 
 def test_done_fraction_of_ended_trials_is_one():
     assert done_fraction([_trial(TrialConfig(baseline="item_popularity"), "failed")]) == 1.0
+
+
+def test_checkpoints_of_version_0_1_are_removed_and_nothing_else(tmp_path):
+    old, of_others = tmp_path / "checkpoints" / "7.npz", tmp_path / "checkpoints" / "8.npz"
+    new = tmp_path / "sweep-1" / "label" / "checkpoint.npz"
+    for file in (old, of_others, new):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"state")
+    remove_old_checkpoints(tmp_path.as_uri(), [6, 7])
+    remove_old_checkpoints(tmp_path.as_uri(), [6, 7])
+    assert [file.exists() for file in (old, of_others, new)] == [False, True, True]

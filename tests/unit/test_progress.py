@@ -1,11 +1,14 @@
-"""What a watcher of a sweep says when nothing moves."""
+"""What a watcher of a sweep shows, and says when nothing moves."""
 
+import io
 from dataclasses import replace
 
 import pytest
 
 from scheduler import progress
-from scheduler.progress import STALL_SECONDS, Stall
+from scheduler.progress import STALL_SECONDS, Stall, progress_table, watch_sweep
+from shared.console import PlainConsole
+from shared.errors import StoreUnavailable
 from shared.store import Trial
 from tests.factories import make_config
 
@@ -14,6 +17,7 @@ QUEUED = Trial(
     sweep_id=1,
     label="concatenate_4_2_1",
     config=make_config(),
+    config_hash="0" * 16,
     status="queued",
     attempt=0,
     attempts_allowed=3,
@@ -66,3 +70,33 @@ def test_a_change_ends_the_explanation(clock):
     clock.seconds = STALL_SECONDS
     assert stall.reason([QUEUED])
     assert stall.reason([replace(QUEUED, attempt=1)]) is None
+
+
+def test_a_database_that_is_away_is_waited_for_and_said_once(monkeypatch):
+    answers = [StoreUnavailable("Postgres [/x] is away"), StoreUnavailable("still"), None]
+
+    def trials(*_: object) -> list[Trial]:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+        return [replace(QUEUED, status="succeeded", val_rmse=0.5)]
+
+    monkeypatch.setattr(progress.store, "sweep_trials", trials)
+    monkeypatch.setattr(progress, "DATABASE_RETRY_SECONDS", 0.0)
+    screen = io.StringIO()
+    (trial,) = watch_sweep(None, "redis://", 1, PlainConsole(file=screen))
+    assert trial.status == "succeeded"
+    assert screen.getvalue().splitlines() == [
+        "waiting for the database: Postgres [/x] is away",
+        "the database is back",
+        "[1/1] concatenate_4_2_1: succeeded, val RMSE 0.5000, ",
+    ]
+
+
+def test_labels_and_messages_are_shown_as_they_are():
+    failed = replace(QUEUED, label="a [/b]", status="failed", attempt=2, error_message="[/c] \x1b[2J")
+    screen = io.StringIO()
+    console = PlainConsole(file=screen)
+    console.print(progress_table([failed]))
+    assert "a [/b]  failed (attempt 2)" in screen.getvalue()
+    console.print(progress._plain_line(failed, 1, 1))
+    assert screen.getvalue().endswith(r"[1/1] a [/b]: failed (attempt 2), None: [/c] \x1b[2J" + "\n")

@@ -84,6 +84,24 @@ def test_most_expensive_trials_are_those_that_train_longest():
         ("name = 'x'\n", "grid", "missing"),
         ("grid = []\n", "grid", "missing or empty"),
         ("name = ''\n" + _GRID, "name", "non-empty"),
+        ("name = '  '\n" + _GRID, "name", "non-empty"),
+        ("name = 3\n" + _GRID, "name", "got 3; write another"),
+        ('name = "a\\u0000b"\n' + _GRID, "name", r"control characters; got 'a\x00b'"),
+        ('name = "a\\nb"\n' + _GRID, "name", r"line ends and control characters; got 'a\nb'"),
+        ('name = "a\\u001b[31m"\n' + _GRID, "name", r"got 'a\x1b[31m'"),
+        (f"name = '{'x' * 5000}'\n" + _GRID, "name", "at most 100 characters"),
+        ("grid = 3\n", "grid", "must be a table, [grid], or several, [[grid]]; got 3"),
+        ("training = 3\n" + _GRID, "training", "must be a table; got 3"),
+        ("protocol = [1]\n" + _GRID, "protocol", "must be a table; got [1]"),
+        ("document = 1\n" + _GRID, "document", "unknown key"),
+        (_GRID.replace("merge", "marge"), "grid.marge", "unknown key; known are merge, embedding_size"),
+        (_GRID.replace("[[4, 1]]", "[4]"), "grid.dense_layers[0]", "must be a list"),
+        (
+            _GRID.replace("[grid]", "[[grid]]") + "[[grid]]\nmerge = []\n",
+            "grid[1].merge",
+            "at least one value",
+        ),
+        (_GRID + "'a\tb' = [1]\n", "grid.a b", "unknown key"),
         ("grid = [1]\n", "grid[0]", "must be a table"),
     ],
 )
@@ -92,6 +110,7 @@ def test_a_mistake_is_one_line_with_its_place_and_rule(tmp_path, text, place, ru
         _read(tmp_path, text)
     assert rule in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 350
 
 
 def test_invalid_toml_names_file_and_line(tmp_path):
@@ -104,6 +123,32 @@ def test_a_grid_too_large_to_run_is_refused_before_it_is_expanded(tmp_path):
     text = _GRID.replace("[8]", f"[{huge}]") + f"random_seed = [{huge}]\n"
     with pytest.raises(SpecError, match="at most 10000 trials; got 40000"):
         _read(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000])
+def test_toml_that_python_cannot_read_is_a_mistake_too(tmp_path, text):
+    with pytest.raises(SpecError, match=r"sweep\.toml: not valid TOML: "):
+        _read(tmp_path, text)
+
+
+def test_a_name_of_any_language_with_brackets_is_kept(tmp_path):
+    assert _read(tmp_path, 'name = "essai [/1] é 映画"\n' + _GRID).name == "essai [/1] é 映画"
+
+
+def test_a_sweep_without_a_name_is_called_like_its_file_which_must_be_printable_too(tmp_path):
+    assert _read(tmp_path, _GRID).name == "sweep"
+    path = tmp_path / "a\x1bb.toml"
+    path.write_text(_GRID)
+    with pytest.raises(SpecError, match="name: must be a non-empty text"):
+        read_spec(path)
+
+
+def test_the_document_is_the_file_as_it_was_read(tmp_path):
+    spec = _read(tmp_path, _GRID + "[training]\nmax_epochs = 3\n")
+    assert spec.document == {
+        "grid": {"merge": ["dot"], "embedding_size": [8], "dense_layers": [[4, 1]]},
+        "training": {"max_epochs": 3},
+    }
 
 
 def test_unknown_sweep_name_lists_the_known_ones():

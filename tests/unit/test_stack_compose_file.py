@@ -1,12 +1,12 @@
 """docker-compose.yml, Dockerfile and what belongs to them, read as files; engines are in tests/compose."""
 
-import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,60 @@ def test_workers_get_signals_and_time_to_hand_back(file: str) -> None:
     assert int(worker["stop_grace_period"].removesuffix("s")) >= 2 * SOFT_SHUTDOWN_SECONDS
 
 
+def _shell_command(check: list[str]) -> str:
+    """What the shell of the container gets; Compose takes $$ for $."""
+    return check[-1].replace("$$", "$")
+
+
+def _kubernetes_worker() -> dict[str, Any]:
+    objects = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "recsweep.yaml").read_text())
+    [worker] = [one for one in objects if one["metadata"]["name"] == "recsweep-worker"]
+    container: dict[str, Any] = worker["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+CHECKS = {
+    **{file: _shell_command(_services(file)["worker"]["healthcheck"]["test"]) for file in COMPOSE_FILES},
+    **{
+        probe: _shell_command(_kubernetes_worker()[probe]["exec"]["command"])
+        for probe in ("livenessProbe", "readinessProbe")
+    },
+}
+
+
+def test_workers_are_told_where_the_file_of_their_health_checks_is() -> None:
+    for file in COMPOSE_FILES:
+        assert _services(file)["worker"]["environment"]["HEARTBEAT_FILE"].startswith("/tmp/")  # noqa: S108
+    [variable] = _kubernetes_worker()["env"]
+    assert variable["name"] == "HEARTBEAT_FILE"
+    assert variable["value"].startswith("/tmp/")  # noqa: S108
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize(
+    ("content", "age_seconds", "is_alive", "is_ready"),
+    [
+        ("ready\n", 2, True, True),
+        ("starting\n", 2, True, False),
+        # Nobody has touched it for longer than any pause of a living worker.
+        ("ready\n", 130, False, True),
+        (None, 0, False, False),
+    ],
+)
+def test_health_checks_of_a_worker_look_at_its_file_and_ask_nobody(  # noqa: PLR0917
+    tmp_path: Path, name: str, content: str | None, age_seconds: int, is_alive: bool, is_ready: bool
+) -> None:
+    file = tmp_path / "heartbeat"
+    if content is not None:
+        file.write_text(content)
+        touched = time.time() - age_seconds
+        os.utime(file, (touched, touched))
+    expected = {"livenessProbe": is_alive, "readinessProbe": is_ready}.get(name, is_alive and is_ready)
+    environment = {"PATH": "/usr/bin:/bin", "HEARTBEAT_FILE": str(file)}
+    assert (_status(["sh", "-c", CHECKS[name]], environment) == 0) is expected
+    assert not {"python", "celery"} & set(CHECKS[name].split())
+
+
 def test_image_is_pinned_and_not_root() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "--require-hashes" in dockerfile
@@ -116,12 +170,16 @@ def _status(command: list[str], environment: dict[str, str] | None = None) -> in
 
 
 def test_stack_commands_need_the_standard_library_alone() -> None:
-    for path in (ROOT / "shared" / "stack").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
-                assert name.partition(".")[0] in sys.stdlib_module_names or name.startswith("scheduler.stack")
+    command = "import scheduler.stack.__main__, sys; print(*sys.modules)"
+    # Without the packages that are installed: `-I` leaves them out, but also the working folder.
+    code = f"import sys; sys.path = [p for p in sys.path if 'site-packages' not in p] + [{str(ROOT)!r}]; "
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code + command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    ours = {name for name in done.stdout.split() if name.partition(".")[0] in ("scheduler", "shared")}
+    assert {"scheduler.stack.commands", "shared.files"} <= ours
+    assert not any(name.startswith("scheduler.machine") for name in ours)
 
 
 def test_dashboard_and_alerts_ask_for_numbers_that_exist() -> None:

@@ -189,7 +189,7 @@ def test_top_rated_is_by_rating_then_item_whatever_the_split():
     assert top.rank.tolist() == [1, 2, 3, 1]
     assert top.item_index.tolist() == [1, 3, 2, 3]
     assert top.rating.tolist() == [5, 5, 4, 1]
-    assert top.score.tolist() == [11, 13, 12, 13]
+    assert top.prediction.tolist() == [11, 13, 12, 13]
 
 
 def test_rows_of_the_item_table_beyond_the_catalogue_are_never_recommended():

@@ -1,4 +1,4 @@
-"""Adam that equals the dense one at the cost of the batch's rows."""
+"""Adam at the cost of the batch's rows; idle rows are caught up within 2e-5 of the dense movement."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,8 @@ class Adam:
     m sum_j a(s+j) b1^j / (sqrt(v) b2^(j/2) + eps), j = 1..k. With sqrt(v) far above eps that is
     A m / (sqrt(v) + eps), A = sum_j a(s+j) (b1 / sqrt(b2))^j; far below, it is the same with
     B = sum_j a(s+j) b1^j. In between it depends on q = sqrt(v) / (sqrt(v) + eps), almost linearly:
-    B + q (A - B) is exact at both ends and within 2e-5 of the movement everywhere.
+    B + q (A - B) is exact at both ends and within 2e-5 of the movement everywhere: close to the dense
+    optimizer, not equal to it.
 
     A and B include every bias correction on the way. They are differences of infinite sums that satisfy
     T(s) = ratio (a(s+1) + T(s+1)): sum_j=1..k a(s+j) ratio^j = T(s) - ratio^k T(s+k).

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 class HandedBack(Exception):  # noqa: N818  It is no error: the worker stops and another goes on.
     """The worker is shutting down: the trial goes back to the queue with its checkpoint."""
 
+    def __init__(self) -> None:
+        super().__init__("the worker is shutting down")
+
 
 class Superseded(Exception):  # noqa: N818  It is no error of this trial: another attempt replaced it.
     """Another attempt has taken over: this one must leave nothing."""

@@ -6,7 +6,7 @@ before it sends `worker_shutting_down`, so that signal comes too late. Our handl
 
 import os
 import signal
-import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
@@ -15,28 +15,35 @@ from celery.signals import worker_process_init, worker_ready
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT)
 _HAND_BACK_SIGNAL = signal.SIGUSR2
+_POLL_SECONDS = 0.1
 
-_shutting_down = threading.Event()
+# Set in a signal handler, which interrupts the very thread that waits for it: a plain variable. An Event
+# takes a lock in both, and a handler that comes while the waiting thread holds it would wait for ever.
+_is_shutting_down = False
 
 
 def is_shutting_down() -> bool:
     """Whether this task process was asked to hand its trial back."""
-    return _shutting_down.is_set()
+    return _is_shutting_down
 
 
 def wait_for_shutdown(timeout_seconds: float) -> bool:
-    """Sleep, but no longer than until this task process is asked to hand its trial back."""
-    return _shutting_down.wait(timeout_seconds)
+    """Sleep, but hardly longer than until this task process is asked to hand its trial back."""
+    deadline = time.monotonic() + timeout_seconds
+    while not _is_shutting_down and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, _POLL_SECONDS))
+    return _is_shutting_down
+
+
+def _hand_back(_signal: int, _frame: FrameType | None) -> None:
+    global _is_shutting_down  # noqa: PLW0603  One process, one flag.
+    _is_shutting_down = True
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery ships no types.
 def _listen_for_hand_back(**_: object) -> None:
     """In a task process."""
-
-    def hand_back(_signal: int, _frame: FrameType | None) -> None:
-        _shutting_down.set()
-
-    signal.signal(_HAND_BACK_SIGNAL, hand_back)
+    signal.signal(_HAND_BACK_SIGNAL, _hand_back)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from shared.datasets.dataset import Dataset
 from shared.datasets.splits import Split
 from shared.domain.protocol import Protocol
-from shared.domain.records import RankedItems
+from shared.domain.records import RankedItems, RatedItems
 from shared.errors import TrialError
 from worker.ranking.scorers import Float32s, Float64s, Indices, Scorer, exact_scores
 
@@ -66,7 +66,7 @@ def recommend_all(
     return Rankings(_join(recommendations), _join(evaluated))
 
 
-def predict_top_rated(scorer: Scorer, dataset: Dataset, protocol: Protocol) -> RankedItems:
+def predict_top_rated(scorer: Scorer, dataset: Dataset, protocol: Protocol) -> RatedItems:
     """The k items that every user rated highest, by rating descending, then item_index, with the prediction.
 
     Training and validation ratings alike. The order ignores the prediction, so that all trials of a sweep
@@ -77,7 +77,7 @@ def predict_top_rated(scorer: Scorer, dataset: Dataset, protocol: Protocol) -> R
     order, rank = order[rank <= protocol.k], rank[rank <= protocol.k]
     user_index, item_index = dataset.user_index[order], dataset.item_index[order]
     prediction = scorer.predict_ratings(user_index, item_index).astype(np.float32)
-    return RankedItems(user_index, rank, item_index, prediction, dataset.ratings[order])
+    return RatedItems(user_index, rank, item_index, dataset.ratings[order], prediction)
 
 
 class _Pairs:
@@ -185,7 +185,7 @@ def _cut(
     rank = _ranks(user_index[order])
     order, rank = order[rank <= k], rank[rank <= k]
     return RankedItems(
-        user_index[order].astype(np.int32), rank, item_index[order].astype(np.int32), score[order], None
+        user_index[order].astype(np.int32), rank, item_index[order].astype(np.int32), score[order]
     )
 
 

@@ -12,8 +12,9 @@ import pooch
 import requests
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+from shared.console import PlainColumn
 from shared.errors import DatasetError
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -67,7 +68,7 @@ def fetch_archive(url: str, sha256: str, folder: Path, progress: Progress | None
 def download_progress(console: Console) -> Progress:
     """A progress display for `fetch_archive`: a line, and on a terminal a bar with size and time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        PlainColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TimeRemainingColumn(),

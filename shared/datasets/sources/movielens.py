@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from shared.datasets.dataset import Dataset
 from shared.datasets.prepare import Item, prepare_dataset
 from shared.datasets.sources.rating_lines import parse_rating_lines
-from shared.datasets.sources.raw_files import RawFile
+from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
 
 ML_1M_FILES = ("ratings.dat", "movies.dat")
@@ -17,7 +17,6 @@ ML_100K_FILES = ("u.data", "u.item", "u.genre")
 
 _NO_GENRES = frozenset({"", "(no genres listed)", "unknown"})
 _ITEM_FIELDS_100K = 5  # Id, title, release date, video release date, URL; then one flag for each genre.
-_LONGEST_QUOTE = 80
 
 
 def parse_ml_1m(files: Mapping[str, RawFile]) -> Dataset:
@@ -25,8 +24,7 @@ def parse_ml_1m(files: Mapping[str, RawFile]) -> Dataset:
 
     Raises DatasetError with file and line for a line that does not parse.
     """
-    ratings = files["ratings.dat"]
-    table = parse_rating_lines(ratings.content, "::", ratings.where)
+    table = parse_rating_lines(files["ratings.dat"], "::")
     return prepare_dataset("ml-1m", table, _parse_movies(files["movies.dat"]))
 
 
@@ -36,10 +34,8 @@ def parse_ml_100k(files: Mapping[str, RawFile]) -> Dataset:
     The genre "unknown" says that none is known: such an item has no genres.
     Raises DatasetError with file and line for a line that does not parse.
     """
-    data = files["u.data"]
-    table = parse_rating_lines(data.content, "\t", data.where)
-    genres = _parse_genre_names(files["u.genre"])
-    return prepare_dataset("ml-100k", table, _parse_flagged_items(files["u.item"], genres))
+    table = parse_rating_lines(files["u.data"], "\t")
+    return prepare_dataset("ml-100k", table, _parse_flagged_items(files["u.item"], files["u.genre"]))
 
 
 def _parse_movies(file: RawFile) -> list[Item]:
@@ -54,14 +50,17 @@ def _parse_movies(file: RawFile) -> list[Item]:
     return list(items.values())
 
 
-def _parse_flagged_items(file: RawFile, genre_names: list[str]) -> list[Item]:
+def _parse_flagged_items(file: RawFile, genre_file: RawFile) -> list[Item]:
+    genre_names = _parse_genre_names(genre_file)
     items: dict[str, Item] = {}
     for number, line in _lines(file):
         fields = line.split("|")
         flags = fields[_ITEM_FIELDS_100K:]
         if len(flags) != len(genre_names) or not set(flags) <= {"0", "1"}:
-            n_flags = f"{len(genre_names)} flags of 0 or 1 (the genres in u.genre)"
-            rule = f"an item line is id|title|date|date|URL and {n_flags}"
+            rule = (
+                f"an item line is id|title|date|date|URL and {len(genre_names)} flags of 0 or 1 (the genres "
+                f"in {genre_file.where}); this one has {len(flags)} fields behind the URL"
+            )
             raise _line_error(file, number, line, rule)
         genres = [name for name, flag in zip(genre_names, flags, strict=True) if flag == "1"]
         _add_item(items, Item(fields[0], fields[1], _real_genres(genres)), file, number, line)
@@ -94,18 +93,13 @@ def _real_genres(names: list[str]) -> tuple[str, ...]:
 
 
 def _lines(file: RawFile) -> Iterator[tuple[int, str]]:
-    """Lines with their number from 1; blank ones at the end do not count."""
-    text = file.content.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
-    if not text.strip():
-        raise DatasetError(
-            f"{file.where}: the file holds at least one line; this one is empty. Supply it anew."
-        )
+    """Lines with their number from 1."""
     # Not splitlines(): it would also break at characters of latin-1 such as 0x85.
-    yield from enumerate(text.split("\n"), start=1)
+    yield from enumerate(file.lines().decode("latin-1").split("\n"), start=1)
 
 
 def _line_error(file: RawFile, number: int, line: str, rule: str) -> DatasetError:
     return DatasetError(
-        f"{file.where}, line {number}: {rule}; got {line[:_LONGEST_QUOTE]!r}. "
+        f"{file.where}, line {number}: {rule}; got {line[:LONGEST_QUOTE]!r}. "
         "Correct the line, or unpack the archive again."
     )

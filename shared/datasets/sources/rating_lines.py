@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shared.datasets.prepare import RatingTable
+from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
 
 RATING_MIN, RATING_MAX = 1.0, 5.0  # Both readmes: whole stars from 1 to 5.
@@ -17,22 +18,17 @@ _DIGITS = re.compile(r"[0-9]{1,18}")  # What fits into 64 bits.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 # pandas' C parser takes separators of one character only; this one has no place in a ratings file.
 _UNIT_SEPARATOR = b"\x1f"
-_LONGEST_QUOTE = 80
 
 
-def parse_rating_lines(content: bytes, separator: str, where: str) -> RatingTable:
+def parse_rating_lines(file: RawFile, separator: str) -> RatingTable:
     """Rows in file order; line ends of either kind.
 
     Raises DatasetError with file, line, rule and value at the first line that is not two ids, a rating from
-    1 to 5 and a timestamp in whole seconds, and for a file without a line.
+    1 to 5 and a timestamp in whole seconds, and as `RawFile.lines` does.
     """
-    body = content.replace(b"\r\n", b"\n").rstrip(b"\n")
-    if not body.strip():
-        raise DatasetError(
-            f"{where}: a ratings file holds at least one line; this one is empty. Supply it anew."
-        )
-    table = _parse_at_once(body, separator.encode("ascii"), where)
-    return table if table is not None else _parse_line_by_line(body, separator, where)
+    body = file.lines()
+    table = _parse_at_once(body, separator.encode("ascii"), file.where)
+    return table if table is not None else _parse_line_by_line(body, separator, file.where)
 
 
 def _parse_at_once(body: bytes, separator: bytes, where: str) -> RatingTable | None:
@@ -74,7 +70,7 @@ def _parse_line_by_line(body: bytes, separator: str, where: str) -> RatingTable:
         if problem := _find_problem(fields):
             raise DatasetError(
                 f"{where}, line {number}: a rating line is {separator.join(_FIELDS)!r}, {problem}; "
-                f"got {line[:_LONGEST_QUOTE]!r}. Correct or remove the line, or unpack the archive again."
+                f"got {line[:LONGEST_QUOTE]!r}. Correct or remove the line, or unpack the archive again."
             )
         rows.append((int(fields[0]), int(fields[1]), float(fields[2]), int(fields[3])))
     user_ids, item_ids, ratings, timestamps = (np.array(column) for column in zip(*rows, strict=True))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from shared.errors import DatasetError
 
+LONGEST_QUOTE = 80  # Characters of a line that a message shows.
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -16,6 +18,27 @@ class RawFile:
 
     where: str
     content: bytes
+
+    def lines(self) -> bytes:
+        """All lines, joined by line feeds whatever ends them in the file; blank ones at the end do not count.
+
+        Raises DatasetError for a file without a line, and for a last line without its end: the published
+        files end with one, so without it nothing tells a whole line from one that was cut short.
+        """
+        content = self.content.replace(b"\r\n", b"\n")
+        if not content.strip():
+            raise DatasetError(
+                f"{self.where}: the file holds at least one line; this one is empty. Supply it anew."
+            )
+        if not content.endswith(b"\n"):
+            last = content.rpartition(b"\n")[2].decode("latin-1")
+            number = content.count(b"\n") + 1
+            raise DatasetError(
+                f"{self.where}, line {number}: every line ends with a line end, and this last one has none: "
+                f"the file may be cut short there; got {last[:LONGEST_QUOTE]!r}. "
+                "Unpack the archive again, or add the line end if the line is whole."
+            )
+        return content.rstrip(b"\n")
 
 
 def find_files(data_dir: Path, name: str, file_names: Sequence[str]) -> Path | None:

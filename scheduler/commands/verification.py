@@ -5,15 +5,13 @@ import sys
 
 import click
 
-from scheduler.commands.connection import open_store, require_sweep
+from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.machine.programs import program_environment
-from shared.console import one_line_errors
 from shared.settings import load_settings
 
 
 @click.command()
-@click.option("--sweep", "sweep_name", envvar="SWEEP", default=None, help="Name of a stored sweep.")
-@one_line_errors
+@SWEEP_OPTION
 def verify(sweep_name: str | None) -> None:
     """Recompute metrics and lists of the latest sweep from its saved models, and say what differs."""
     settings = load_settings()

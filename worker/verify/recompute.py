@@ -15,11 +15,10 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from shared import store
-from shared.artifacts import cached_artifact, read_artifact
-from shared.console import console, one_line_errors
-from shared.datasets import Dataset, Split, read_dataset, split_ratings
+from shared.artifacts import read_artifact
+from shared.console import console
+from shared.datasets import Dataset, Split, load_prepared, split_ratings
 from shared.domain.architecture import TrialConfig
-from shared.errors import DatasetError
 from shared.settings import load_settings
 from shared.store import LeaderboardRow, RankedItems, Sweep
 from worker.families.baselines import fit_baseline
@@ -40,13 +39,14 @@ _PREDICTION_ROWS = 65_536
 
 @click.command()
 @click.argument("sweep_id", type=int)
-@one_line_errors
 def main(sweep_id: int) -> None:
     """Recompute the metrics and lists of a sweep, check the contract, say what differs."""
     keep_compiled_programs(load_settings().cache_dir)
     engine = database_engine()
     sweep = store.get_sweep(engine, sweep_id)
-    dataset = _read_prepared(sweep)
+    settings = load_settings()
+    artifact_root = store.artifact_root(engine, settings.artifacts)
+    dataset = load_prepared(artifact_root, sweep.fingerprint, settings.cache_dir)
     split = split_ratings(dataset.n_ratings, sweep.protocol)
     configs = {trial.trial_id: trial.config for trial in store.sweep_trials(engine, sweep.sweep_id)}
     n_differences = 0
@@ -56,19 +56,16 @@ def main(sweep_id: int) -> None:
             continue
         differences = list(_compare(engine, sweep, row, configs[row.trial_id], dataset, split))
         n_differences += len(differences)
-        console.print(
-            f"{row.label}: {'; '.join(differences) if differences else 'as stored'}", soft_wrap=True
-        )
+        console.print(f"{row.label}: {'; '.join(differences) if differences else 'as stored'}")
     broken = store.verify_recommendations(engine, sweep.sweep_id, dataset, split)
     for one in broken:
-        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}", soft_wrap=True)
+        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")
     if n_differences or broken:
         console.print(f"Sweep {sweep.sweep_id}: {n_differences + len(broken)} differences")
         sys.exit(1)
     console.print(
         f"Sweep {sweep.sweep_id}: metrics and lists follow from the saved models, and every list keeps the "
         f"contract ({', '.join(name for name, _ in store.list_checks())})",
-        soft_wrap=True,
     )
 
 
@@ -135,16 +132,3 @@ def _load(row: LeaderboardRow) -> keras.Model:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         return load_model(path)
-
-
-def _read_prepared(sweep: Sweep) -> Dataset:
-    settings = load_settings()
-    url = f"{settings.artifacts}/datasets/{sweep.fingerprint}.npz"
-    try:
-        return read_dataset(cached_artifact(url, settings.cache_dir))
-    except FileNotFoundError as error:
-        raise DatasetError(f"the prepared data set {url} is gone: `make sweep` prepares it again") from error
-
-
-if __name__ == "__main__":
-    main(prog_name="verify")

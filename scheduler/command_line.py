@@ -1,0 +1,25 @@
+"""The commands of the scheduler as one: `recsweep COMMAND`."""
+
+import click
+
+from scheduler.commands.access import analyst, psql
+from scheduler.commands.housekeeping import clean, prune
+from scheduler.commands.questions import queries, query
+from scheduler.commands.results import leaderboard, recommend
+from scheduler.commands.services import down, flower, logs, status, watch
+from scheduler.commands.serving import promote, rollback
+from scheduler.commands.sweeps import cancel, sweep
+from scheduler.commands.verification import verify
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def recsweep() -> None:
+    """Train many recommender architectures in parallel and query their recommendations with SQL."""
+
+
+for command in (
+    *(sweep, status, cancel, leaderboard, recommend),
+    *(queries, query, verify, promote, rollback, prune, analyst),
+    *(psql, flower, logs, watch, down, clean),
+):
+    recsweep.add_command(command)

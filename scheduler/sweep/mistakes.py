@@ -1,0 +1,52 @@
+"""What is wrong with a sweep file, in one line: the key, the rule, the value."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from shared.plain_text import one_line, shortened
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_RULES = {
+    "missing": "missing",
+    "model_type": "must be a table",
+    "dataclass_type": "must be a table",
+    "tuple_type": "must be a list with at least one value",
+    "too_short": "must be a list with at least one value",
+}
+
+Place = tuple[int | str, ...]
+
+
+def describe_mistake(
+    error: ValidationError, document: Mapping[str, Any], known_keys: Mapping[str, Sequence[str]]
+) -> str:
+    """The first mistake, `grid.embedding_size[1]: rule; got value`; an unknown key explains a missing one.
+
+    `known_keys`: those of each table by its name, "" for those of the file.
+    """
+    first = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
+    place = first["loc"]
+    if place[:1] == ("grid",) and isinstance(document.get("grid"), dict):
+        # The model has a list of grids; the file has one table.
+        place = (place[0], *place[2:])
+    rule = _rule(first, known_keys[str(place[0]) if len(place) > 1 else ""])
+    return f"{_key_path(place)}: {rule}"
+
+
+def _rule(first: ErrorDetails, known: Sequence[str]) -> str:
+    kind = first["type"]
+    if kind in _UNKNOWN:
+        return f"unknown key; known are {', '.join(known)}"
+    if kind == "value_error":
+        # A check of ours: it says itself what it got.
+        return first["msg"].removeprefix("Value error, ")
+    rule = _RULES.get(kind, first["msg"])
+    return rule if kind == "missing" else f"{rule}; got {shortened(repr(first['input']))}"
+
+
+def _key_path(place: Place) -> str:
+    steps = [f"[{step}]" if isinstance(step, int) else f".{shortened(one_line(step))}" for step in place]
+    return "".join(steps).removeprefix(".")

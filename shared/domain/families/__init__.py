@@ -1,0 +1,1 @@
+"""One configuration a family: its fields, and what it can do."""

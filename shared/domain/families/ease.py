@@ -1,0 +1,31 @@
+"""EASE, in closed form: Steck 2019, Embarrassingly shallow autoencoders for sparse data."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from shared.domain.families.rules import STRICT, Exponent, Share
+
+Input = Literal["stars", "ones", "from_threshold"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Ease:
+    """Score of a user: the row of what was rated, times an item-item matrix with a zero diagonal.
+
+    `input`: "stars" are ratings as shares of the largest, "ones" 1 for every rating, "from_threshold" 1 for
+    those of `protocol.relevance_threshold` or more. `user_weight`: a user's row counts activity^-user_weight.
+    `item_scaling`: columns are divided by popularity^item_scaling before the fit and multiplied after it.
+    `dropout`: the expected effect of dropping this share of the input (EDLAE, Steck 2020).
+    """
+
+    family: ClassVar[str] = "ease"
+    predicts_ratings: ClassVar[bool] = False
+    has_epochs: ClassVar[bool] = False
+
+    l2: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    input: Input = "stars"
+    user_weight: Exponent = 0.0
+    item_scaling: Exponent = 0.0
+    dropout: Share = 0.0

@@ -1,0 +1,104 @@
+"""What every family offers, and what it is given.
+
+A family is the module `worker/families/<name>.py` (or a package of that name) with two functions:
+
+    fit(architecture, training, data, context) -> Fitted
+    make_scorer(architecture, weights, data) -> Scorer
+
+`fit` learns from `data.train` alone. `make_scorer` is what ranks and predicts, after the fit and again
+whenever the saved weights are read: it depends on its arguments alone.
+"""
+
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from shared.domain.records import EpochRecord
+from worker.ranking.scorers import Scorer
+
+Weights = Mapping[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Ratings as arrays of one length.
+
+    user_index, item_index: (n_ratings,) int32      rating: (n_ratings,) float32
+    """
+
+    user_index: npt.NDArray[np.int32]
+    item_index: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rating)
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """What a family may learn from. Every index is below its number of users or items.
+
+    `train` is learned from, `validation` chooses when to stop. item_features, user_features: (n, n_features)
+    float32 or None where the source has none. rating_range: smallest and largest rating of the data set.
+    relevance_threshold: from this rating up an item counts as liked.
+    """
+
+    n_users: int
+    n_items: int
+    train: Observations
+    validation: Observations
+    rating_range: tuple[float, float]
+    relevance_threshold: float
+    user_features: npt.NDArray[np.float32] | None = None
+    item_features: npt.NDArray[np.float32] | None = None
+
+    @cached_property
+    def by_user(self) -> scipy.sparse.csr_matrix:
+        """(n_users, n_items) float32: the training ratings, column indices ascending in each row."""
+        shape = (self.n_users, self.n_items)
+        pairs = (self.train.rating, (self.train.user_index, self.train.item_index))
+        matrix = scipy.sparse.csr_matrix(pairs, shape, dtype=np.float32)
+        matrix.sort_indices()
+        return matrix
+
+
+class CheckpointStore(typing.Protocol):
+    """Where the one checkpoint of a trial is kept."""
+
+    def load(self) -> bytes | None:
+        """The last content saved, None when there is none."""
+
+    def save(self, content: bytes) -> None:
+        """Replace the content, wholly or not at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitContext:
+    """How a fit is followed and stopped.
+
+    `check_stop` is called about every second and stops by raising. `objective_of` gives the sweep's objective
+    on validation, larger is better, by full ranking where it is a ranking metric.
+    """
+
+    check_stop: Callable[[], None] = lambda: None
+    on_epoch: Callable[[EpochRecord], None] = lambda _: None
+    objective_of: Callable[[Scorer], float] | None = None
+    checkpoint: CheckpointStore | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What was learned: named arrays, all that `make_scorer` needs besides the data.
+
+    n_parameters: trained numbers. A family without epochs has none, and no best one.
+    """
+
+    weights: Weights
+    n_parameters: int
+    epochs: tuple[EpochRecord, ...] = field(default=())
+    best_epoch: int | None = None

@@ -1,0 +1,1 @@
+"""`make verify`: does what is stored follow from the saved models and the data?"""
