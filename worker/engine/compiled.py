@@ -24,27 +24,27 @@ class CompiledFunction:
     """
 
     def __init__(self, function: Callable[..., Any], identity: str) -> None:
-        self._function = tf.function(function, jit_compile=True, autograph=False)
+        self._function = function
         self._identity = identity
-        self._known: set[tuple[object, ...]] = set()
+        self._compiled: dict[tuple[object, ...], Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401  Of the function.
         """Of the function."""
         signature = tuple((tuple(one.shape), str(one.dtype)) for one in tf.nest.flatten(arguments))
-        if signature in self._known:
-            return self._function(*arguments)
-        name = _program_name(self._identity, signature)
-        result = self._compile(name, arguments)
-        self._known.add(signature)
-        return result
+        compiled = self._compiled.get(signature)
+        if compiled is not None:
+            return compiled(*arguments)
 
-    def _compile(self, name: str, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
-        def call() -> Any:  # noqa: ANN401
+        def call(name: str) -> Any:  # noqa: ANN401
+            compiled = tf.function(self._function, jit_compile=True, autograph=False)
             with _stable_names(name):
-                return self._function(*arguments)
+                result = compiled(*arguments)
+            self._compiled[signature] = compiled
+            return result
 
+        name = _program_name(self._identity, signature)
         kept = kept_programs()
-        return call() if kept is None else kept.compile(name, call, tf.errors.OpError)
+        return call(name) if kept is None else kept.compile(name, call, tf.errors.OpError)
 
 
 def _program_name(identity: str, signature: tuple[object, ...]) -> str:
@@ -62,7 +62,8 @@ def _stable_names(name: str) -> Iterator[None]:
     tensor advances too; the numbers are part of the program, and a program that was kept is found by its
     content. Ours are larger than that counter ever becomes, and start anew for each name.
     """
-    numbers = count((int(name[:12], 16) << 14) + 2**62)
+    digest = hashlib.sha256(name.encode()).digest()
+    numbers = count((int.from_bytes(digest[:6]) << 14) + 2**62)
     counter, ops.uid = ops.uid, lambda: next(numbers)
     try:
         yield

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import psutil
 
+from shared.files import write_whole
 from worker.process.private_folder import NotPrivateError, make_private
 from worker.process.program_store import Program, ProgramStore
 
@@ -48,23 +49,24 @@ class KeptPrograms:
         self._store = store
         self._shown = shown
 
-    def compile(self, name: str, call: Callable[[], T], error: type[Exception]) -> T:
-        """What `call` gives, which compiles the program of this name, or loads it where it is kept.
+    def compile(self, name: str, call: Callable[[str], T], error: type[Exception]) -> T:
+        """What `call(name)` gives, which compiles the program of this name, or loads it where it is kept.
 
-        A call that raises `error` is made once more without the kept program.
+        Where it raises `error` with the kept program, it is called once more without, and by another name,
+        since TensorFlow remembers under the old one that it failed.
         """
         kept = self._store.load(name)
         try:
             with self._showing(kept):
-                result = call()
+                result = call(name)
                 compiled = self._compiled(kept)
         except error as failed:
-            logger.warning("a program is compiled again, without the kept one: %s", _first_line(failed))
+            if kept is None:
+                raise
+            logger.warning("a kept program is not taken, it is compiled again: %s", _first_line(failed))
             self._store.delete(name)
-            kept = None
             with self._showing(None):
-                result = call()
-                compiled = self._compiled(None)
+                return call(f"{name} again")
         if compiled is not None:
             self._store.save(name, compiled)
         elif kept is None:
@@ -74,10 +76,13 @@ class KeptPrograms:
     @contextmanager
     def _showing(self, program: Program | None) -> Iterator[None]:
         """The folder exists only meanwhile: a process that is killed leaves little behind."""
-        self._shown.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            self._shown.mkdir(mode=0o700, parents=True, exist_ok=True)
             if program is not None:
-                (self._shown / program.file_name).write_bytes(program.content)
+                write_whole(self._shown / program.file_name, program.content)
+        except OSError as error:
+            logger.warning("a kept program is not used: %s: %s", self._shown, error.strerror)
+        try:
             yield
         finally:
             shutil.rmtree(self._shown, ignore_errors=True)
