@@ -42,9 +42,21 @@ def run_in_foreground(
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # Ctrl-C reaches the program too, and means what the program says; it would inherit "ignore".
     signal.signal(signal.SIGINT, lambda *_: None)
+    is_told = False
+    process: subprocess.Popen[bytes] | None = None
+
+    def pass_on(*_: object) -> None:
+        nonlocal is_told
+        is_told = True
+        if process is not None:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, pass_on)
     try:
         process = subprocess.Popen(command, env=environment, cwd=folder)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        if is_told:
+            # It came while the program started.
+            process.terminate()
         code = process.wait()
     finally:
         for number, handler in handlers.items():

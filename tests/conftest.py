@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,12 +21,15 @@ from tests.embedded import settings_maker
 from tests.real_data import MARKER, leave_out, left_out_line
 
 _TEMPLATE = "recsweep_template"
+
 _numbers = itertools.count(1)
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    # Whoever runs the tests in the background ignores Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

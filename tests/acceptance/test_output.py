@@ -27,22 +27,24 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ratings in the layout of ml-1m, each item with a title that would do something to a screen."""
-    folder = tmp_path_factory.mktemp("data [") / "x]" / "ml-1m"
+    """Ratings in the layout of ml-100k, each item with a title that would do something to a screen."""
+    folder = tmp_path_factory.mktemp("data [") / "x]" / "ml-100k"
     folder.mkdir(parents=True)
     pairs = [(user, item) for user in range(N_USERS) for item in range(N_ITEMS) if (user + item) % 2]
-    lines = [f"{user + 1}::{item + 1}::{1 + item % 5}::978300760" for user, item in pairs]
-    (folder / "ratings.dat").write_text("\n".join(lines) + "\n", encoding="latin-1")
-    titles = [f"{item + 1}::{'x' * 5000 if item == 0 else TITLE}::Drama" for item in range(N_ITEMS)]
-    (folder / "movies.dat").write_text("\n".join(titles) + "\n", encoding="latin-1")
-    users = [f"{user + 1}::F::1::10::48067" for user in range(N_USERS)]
-    (folder / "users.dat").write_text("\n".join(users) + "\n", encoding="latin-1")
+    ratings = [f"{user + 1}\t{item + 1}\t{1 + item % 5}\t978300760" for user, item in pairs]
+    titles = [f"{item + 1}|{'x' * 5000 if item == 0 else TITLE}|01-Jan-2000|||0|1" for item in range(N_ITEMS)]
+    for name, lines in (
+        ("u.data", ratings),
+        ("u.item", titles),
+        ("u.genre", ["unknown|0", "Drama|1"]),
+    ):
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
     return folder.parent
 
 
 @pytest.fixture(scope="module", autouse=True)
 def swept(make: Make, sweep_file: Path, data_dir: Path) -> str:
-    result = make("sweep", f"SWEEP={sweep_file}", "DATASET=ml-1m", f"DATA_DIR={data_dir}", "WORKERS=1")
+    result = make("sweep", f"SWEEP={sweep_file}", "DATASET=ml-100k", f"DATA_DIR={data_dir}", "WORKERS=1")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -94,7 +96,7 @@ def test_a_screen_that_is_not_utf_8_is_served(make, encoding):
     [
         "status",
         "query Q=never_recommended",
-        "psql C='select * from recommendations, items'",
+        "psql C='select * from items'",
         "logs",
         "verify",
     ],
@@ -134,7 +136,7 @@ def test_rollback_names_the_data_set(make):
     # As often as something is promoted; then nothing is left to roll back.
     results = [make("rollback") for _ in range(4)]
     assert results[-1].returncode == 2
-    assert "no trial of data set ml-1m is promoted" in results[-1].stderr
+    assert "no trial of data set ml-100k is promoted" in results[-1].stderr
 
 
 def test_a_failed_trial_that_left_the_file_no_longer_fails_the_sweep(make, data_dir, tmp_path):
@@ -144,7 +146,7 @@ def test_a_failed_trial_that_left_the_file_no_longer_fails_the_sweep(make, data_
         '[training]\noptimizer = "sgd"\nmax_epochs = 1\n'
     )
     path.write_text(text)
-    arguments = ("sweep", f"SWEEP={path}", "DATASET=ml-1m", f"DATA_DIR={data_dir}")
+    arguments = ("sweep", f"SWEEP={path}", "DATASET=ml-100k", f"DATA_DIR={data_dir}")
     first = make(*arguments)
     assert first.returncode == 2  # make's code for a command that failed.
     assert "`make sweep` runs the failed trials again" in first.stdout

@@ -45,12 +45,12 @@ def test_verify_names_what_was_tampered_with(make):
 
 
 def test_item_catalogue_keeps_titles_genres_and_gaps(select):
-    items = {row["item_id"]: row for row in select("select * from items where title ~ '^(Star W|Mis.rab)'")}
+    of_ml_1m = "select items.* from items join datasets using (dataset_id) where datasets.name = 'ml-1m'"
+    items = {row["item_id"]: row for row in select(f"{of_ml_1m} and title ~ '^(Star W|Mis.rab)'")}
     assert items["260"]["title"] == "Star Wars: Episode IV - A New Hope (1977)"
     assert items["73"]["title"] == "Misérables, Les (1995)"
     facts = select(
-        "select count(*) as n, count(*) filter (where items.n_ratings = 0) as unrated from items"
-        " join datasets using (dataset_id) where datasets.name = 'ml-1m'"
+        f"select count(*) as n, count(*) filter (where n_ratings = 0) as unrated from ({of_ml_1m}) as items"
     )
     assert facts == [{"n": "3883", "unrated": "177"}]
 
@@ -70,7 +70,8 @@ def test_promotion_and_rollback_change_what_is_served(make, select):
     assert select(served) == [{"label": other}]
     assert make("rollback", "SWEEP=real").returncode == 0
     assert select(served) == before
-    notes = [row["note"] for row in select("select note from promotions order by promotion_id")]
+    of_ml_1m = "from promotions join datasets using (dataset_id) where name = 'ml-1m'"
+    notes = [row["note"] for row in select(f"select note {of_ml_1m} order by promotion_id")]
     assert len(notes) == 2
     assert "a test" in notes[0]
 

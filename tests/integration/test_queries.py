@@ -61,7 +61,7 @@ def test_parameters_and_their_defaults_are_listed():
 def test_an_unknown_query_or_parameter_is_refused_with_the_known_ones(engine):
     with pytest.raises(SpecError, match="top_of_user"):
         run_query(engine, "../views/leaderboard")
-    with pytest.raises(SpecError, match="has the parameters user_id, k; got user"):
+    with pytest.raises(SpecError, match="has the parameters user_id, dataset, k; got user"):
         run_query(engine, "top_of_user", {"user": "1"})
 
 

@@ -170,7 +170,7 @@ def _status(command: list[str], environment: dict[str, str] | None = None) -> in
 
 
 def test_stack_commands_need_the_standard_library_alone() -> None:
-    command = "import scheduler.stack.__main__, sys; print(*sys.modules)"
+    command = "import scheduler.stack.__main__, scheduler.stack.commands, sys; print(*sys.modules)"
     # Without the packages that are installed: `-I` leaves them out, but also the working folder.
     code = f"import sys; sys.path = [p for p in sys.path if 'site-packages' not in p] + [{str(ROOT)!r}]; "
     done = subprocess.run(
