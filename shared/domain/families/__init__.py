@@ -1,1 +1,42 @@
-"""One configuration a family: its fields, and what it can do."""
+"""Every family by its name: what a kind of model is configured by, and what it can do."""
+
+import typing
+from collections.abc import Mapping
+
+from shared.domain.families.bayesian_mf import BayesianMf
+from shared.domain.families.ease import Ease
+from shared.domain.families.item_knn import ItemKnn
+from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.tower import Tower
+from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.families.weighted_als import WeightedAls
+from shared.domain.training import TrainingConfig
+
+
+class Architecture(typing.Protocol):
+    """One immutable configuration of a family.
+
+    `family` is its name; `has_epochs` says whether it is trained with a TrainingConfig; `predicts_ratings`
+    whether a rating follows from its score.
+    """
+
+    family: typing.ClassVar[str]
+    has_epochs: typing.ClassVar[bool]
+
+    @property
+    def predicts_ratings(self) -> bool:
+        """Whether it predicts ratings: else it has no RMSE."""
+
+    @property
+    def label(self) -> str:
+        """Readable, unique among the configurations of all families."""
+
+    def expected_cost(self, training: TrainingConfig | None) -> float:
+        """Rough relative training time, to start the longest trials first; 0 for next to nothing."""
+
+
+BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
+
+FAMILIES: Mapping[str, type[Architecture]] = {
+    one.family: one for one in (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
+}

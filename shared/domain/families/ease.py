@@ -5,7 +5,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from shared.domain.families.rules import STRICT, Exponent, Share
+from shared.domain.families.label import label_by_differences
+from shared.domain.rules import STRICT, Exponent, Share
+from shared.domain.training import TrainingConfig
 
 Input = Literal["stars", "ones", "from_threshold"]
 
@@ -29,3 +31,13 @@ class Ease:
     user_weight: Exponent = 0.0
     item_scaling: Exponent = 0.0
     dropout: Share = 0.0
+
+    @property
+    def label(self) -> str:
+        """By what differs from the defaults."""
+        return label_by_differences(self, self.family)
+
+    def expected_cost(self, training: TrainingConfig | None) -> float:
+        """In the unit of a tower's, measured on MovieLens 1M."""
+        del training
+        return 8e5

@@ -5,7 +5,9 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from shared.domain.families.ease import Input
-from shared.domain.families.rules import STRICT, NonNegativeFloat, PositiveInt
+from shared.domain.families.label import label_by_differences
+from shared.domain.rules import STRICT, NonNegativeFloat, PositiveInt
+from shared.domain.training import TrainingConfig
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -26,3 +28,13 @@ class ItemKnn:
     neighbours: PositiveInt = 200
     shrinkage: NonNegativeFloat = 0.0
     input: Input = "stars"
+
+    @property
+    def label(self) -> str:
+        """By what differs from the defaults."""
+        return label_by_differences(self, self.family)
+
+    def expected_cost(self, training: TrainingConfig | None) -> float:
+        """In the unit of a tower's, measured on MovieLens 1M."""
+        del training
+        return 3e5
