@@ -10,7 +10,6 @@ from rich.progress import BarColumn, Progress
 from sqlalchemy import Engine
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
 
-from scheduler.sweep.expand import expected_cost
 from shared import store
 from shared.console import PlainColumn, PlainConsole, new_list, styled
 from shared.errors import ServiceError, StoreUnavailable
@@ -57,10 +56,10 @@ def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: PlainCo
 
 def done_fraction(trials: Sequence[Trial]) -> float:
     """Share of the expected work that is done, in [0, 1]; the epochs of running trials count."""
-    total = sum(expected_cost(trial.config) for trial in trials)
+    total = sum(trial.config.expected_cost for trial in trials)
     done = 0.0
     for trial in trials:
-        cost = expected_cost(trial.config)
+        cost = trial.config.expected_cost
         if trial.status in _TERMINAL:
             done += cost
         elif trial.status == "running" and trial.config.training is not None:

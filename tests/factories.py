@@ -9,8 +9,10 @@ import redis
 from sqlalchemy import Engine, text
 
 from shared.datasets.dataset import Dataset
-from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig
 from shared.queue import QUEUE_NAME
 from shared.store import (
     Claim,
@@ -57,7 +59,7 @@ def make_dataset(n_users: int = 4, n_items: int = 8, n_rated: int = 3, name: str
 def make_config(merge: str = "concatenate", embedding_size: int = 4, seed: int = DEFAULT_SEED) -> TrialConfig:
     """An architecture with dense layers 2 and 1."""
     return TrialConfig(
-        architecture=Architecture(merge=merge, embedding_size=embedding_size, dense_layers=(2, 1)),
+        architecture=Tower(merge=merge, embedding_size=embedding_size, dense_layers=(2, 1)),
         training=TrainingConfig(random_seed=seed),
     )
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from shared.artifacts import read_artifact, write_artifact
 from shared.datasets import Dataset, Split, n_item_rows, split_ratings
-from shared.domain.architecture import Baseline
 from shared.errors import TrialError
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.baselines import fit_baseline

@@ -9,6 +9,7 @@ from scheduler.commands.connection import SWEEP_OPTION, open_store, require_swee
 from shared import store
 from shared.console import console, describe_data, new_table
 from shared.datasets import canonical_id
+from shared.domain.families.tower import Tower
 from shared.errors import SpecError
 from shared.store import LeaderboardRow, Sweep, Trial
 
@@ -75,10 +76,8 @@ def _against_baselines(measure: str, rows: Sequence[LeaderboardRow]) -> list[str
 
 
 def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:
-    architectures = [trial.config.architecture for trial in trials]
-    return any(
-        one is not None and one.is_linear and one.merge in ("concatenate", "average") for one in architectures
-    )
+    towers = [one for trial in trials if isinstance(one := trial.config.architecture, Tower)]
+    return any(tower.is_linear and tower.merge in ("concatenate", "average") for tower in towers)
 
 
 @click.command()

@@ -8,12 +8,12 @@ from math import inf
 
 from sqlalchemy import Engine
 
-from scheduler.sweep.expand import expand, expected_cost
+from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec
 from shared import store
 from shared.artifacts import artifact_exists, delete_artifact
 from shared.datasets import Dataset, store_prepared
-from shared.domain.architecture import TrialConfig
+from shared.domain.trial import TrialConfig
 from shared.errors import TrialError
 from shared.queue import find_messages, publish_trials
 from shared.store import QueuedTrial, Sweep, Trial
@@ -128,6 +128,4 @@ def by_cost(trials: Sequence[QueuedTrial]) -> list[QueuedTrial]:
 
     One whose configuration cannot be read comes before all: the worker that takes it fails it at once.
     """
-    return sorted(
-        trials, key=lambda trial: expected_cost(trial.config) if trial.config else inf, reverse=True
-    )
+    return sorted(trials, key=lambda trial: trial.config.expected_cost if trial.config else inf, reverse=True)

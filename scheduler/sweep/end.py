@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.domain.architecture import TrialConfig
+from shared.domain.trial import TrialConfig
 from shared.store import Trial
 
 

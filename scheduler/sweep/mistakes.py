@@ -13,6 +13,7 @@ _RULES = {
     "missing": "missing",
     "model_type": "must be a table",
     "dataclass_type": "must be a table",
+    "union_tag_not_found": "missing; name a family",
     "tuple_type": "must be a list with at least one value",
     "too_short": "must be a list with at least one value",
 }
@@ -29,11 +30,31 @@ def describe_mistake(
     """
     first = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
     place = first["loc"]
+    table = str(place[0]) if len(place) > 1 else ""
+    if place[:1] == ("models",) and len(place) > 2:
+        table = f"models.{place[2]}"
+        place = (*place[:2], *place[3:])
     if place[:1] == ("grid",) and isinstance(document.get("grid"), dict):
         # The model has a list of grids; the file has one table.
         place = (place[0], *place[2:])
-    rule = _rule(first, known_keys[str(place[0]) if len(place) > 1 else ""])
-    return f"{_key_path(place)}: {rule}"
+    rule = _rule(first, known_keys.get(table, ()))
+    path = _key_path(_of_document(place, document))
+    return f"{path}: {rule}" if path else rule
+
+
+def _of_document(place: Place, document: Any) -> Place:  # noqa: ANN401  A part of the file.
+    """The place without the positions of lists that the file writes as one value."""
+    steps: list[int | str] = []
+    for number, step in enumerate(place):
+        is_last_value = isinstance(step, int) and not isinstance(document, list)
+        if is_last_value:
+            return (*steps, *place[number + 1 :])
+        steps.append(step)
+        try:
+            document = document[step]
+        except (KeyError, IndexError, TypeError):
+            return (*steps, *place[number + 1 :])
+    return tuple(steps)
 
 
 def _rule(first: ErrorDetails, known: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from math import prod
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -19,8 +19,10 @@ from pydantic import (
 )
 
 from scheduler.sweep.mistakes import describe_mistake
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families import BASELINES, FAMILIES
+from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
+from shared.domain.training import TrainingConfig
 from shared.errors import SpecError
 from shared.plain_text import is_one_line, shortened
 
@@ -28,20 +30,30 @@ SWEEPS_DIR = Path(__file__).parents[1] / "sweeps"
 
 _LONGEST_NAME = 100
 _MAX_TRIALS = 10_000
-_REQUIRED_AXES = ", ".join(field.name for field in fields(Architecture) if field.default is MISSING)
+_REQUIRED_AXES = ", ".join(field.name for field in fields(Tower) if field.default is MISSING)
+
+
+@dataclass(frozen=True)
+class FamilyTable:
+    """One `[grid]` or `[[models]]` table: a family, and the values of each axis that it names.
+
+    The axes are fields of the family's configuration and, where it has epochs, of TrainingConfig.
+    """
+
+    family: str
+    axes: Mapping[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
 class SweepSpec:
     """One sweep file.
 
-    `grids`: a mapping of axis name to its values each; the axes are the fields of Architecture and
-    TrainingConfig. `training`: settings that hold for every trial unless an axis overrides them.
+    `training`: settings that hold for every trial of a family with epochs unless an axis overrides them.
     `document`: the file as it was read.
     """
 
     name: str
-    grids: tuple[Mapping[str, tuple[Any, ...]], ...]
+    tables: tuple[FamilyTable, ...]
     training: TrainingConfig
     protocol: Protocol
     document: Mapping[str, Any]
@@ -60,23 +72,61 @@ class _Axes(BaseModel):
         return self
 
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        names = self.model_fields_set - {"family"}
+        return {name: getattr(self, name) for name in names}
 
 
-def _axis_fields() -> dict[str, Any]:
-    """The fields of a grid: where a record has a value, the grid has a list of such values."""
-    return {
+def _axes_model(family: type[Any]) -> type[_Axes]:
+    """The model of a table of this family: where its configuration has a value, the table has a list."""
+    records = (family, TrainingConfig) if family.has_epochs else (family,)
+    axes: dict[str, Any] = {
         field.name: (
             GenericAlias(tuple, (types[field.name], ...)),
             Field(... if field.default is MISSING else (), min_length=1),
         )
-        for record in (Architecture, TrainingConfig)
+        for record in records
         for types in [get_type_hints(record, include_extras=True)]
         for field in fields(record)
     }
+    return create_model(f"_{family.__name__}Axes", __base__=_Axes, **axes)
 
 
-_Grid: type[_Axes] = create_model("_Grid", __base__=_Axes, **_axis_fields())
+def _model_table(family: type[Any]) -> Any:  # noqa: ANN401  A model made for the family.
+    """The model of a `[[models]]` table: each field a value, or a list of values."""
+    axes = _axes_model(family)
+    types = get_type_hints(family, include_extras=True)
+    listed = {field.name for field in fields(family) if get_origin(_bare(types[field.name])) is tuple}
+
+    def as_axes(table: object) -> object:
+        if not isinstance(table, dict):
+            return table
+        return {
+            name: value if name == "family" else _as_axis(value, name in listed)
+            for name, value in table.items()
+        }
+
+    return create_model(
+        f"_{family.__name__}Table",
+        __base__=axes,
+        __validators__={"as_axes": model_validator(mode="before")(staticmethod(as_axes))},
+        family=(Literal[family.family], ...),
+    )
+
+
+def _as_axis(value: object, is_list: bool) -> object:
+    """A value as an axis with one value; of a field that is itself a list, a list of lists is an axis."""
+    is_axis = isinstance(value, list) and (not is_list or (value != [] and isinstance(value[0], list)))
+    return value if is_axis else [value]
+
+
+def _bare(annotation: Any) -> Any:  # noqa: ANN401  A type.
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+_Grid = _axes_model(Tower)
+_CHOSEN = {name: family for name, family in FAMILIES.items() if family not in BASELINES}
+_TABLES = {name: _model_table(family) for name, family in _CHOSEN.items()}
+_ModelTable = Annotated[Union[tuple(_TABLES.values())], Field(discriminator="family")]  # noqa: UP007  Of a list.
 
 
 class _SweepFile(BaseModel):
@@ -85,7 +135,8 @@ class _SweepFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    grid: Annotated[tuple[_Grid, ...], Field(validate_default=True)] = ()
+    grid: tuple[_Grid, ...] = ()  # type: ignore[valid-type]  # Made above.
+    models: tuple[_ModelTable, ...] = ()  # type: ignore[valid-type]
     training: TrainingConfig = TrainingConfig()
     protocol: Protocol = Protocol()
 
@@ -104,17 +155,32 @@ class _SweepFile(BaseModel):
     @classmethod
     def _as_list(cls, tables: object) -> object:
         if not tables:
-            raise ValueError(f"missing or empty; add a [grid] table with {_REQUIRED_AXES}")
+            raise ValueError(f"empty; a [grid] table has {_REQUIRED_AXES}")
         if isinstance(tables, dict):
             return [tables]
         if not isinstance(tables, list):
             raise ValueError(f"must be a table, [grid], or several, [[grid]]; got {shortened(repr(tables))}")  # noqa: TRY004  Pydantic wants it.
         return tables
 
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "_SweepFile":
+        if not self.grid and not self.models:
+            raise ValueError(
+                f"grid: missing; add a [grid] table with {_REQUIRED_AXES}, "
+                f"or [[models]] tables with family = one of {', '.join(_CHOSEN)}"
+            )
+        return self
+
+    def tables(self) -> tuple[FamilyTable, ...]:
+        """All tables in the order of the file."""
+        grids = [FamilyTable(Tower.family, grid.axes()) for grid in self.grid]
+        return (*grids, *(FamilyTable(table.family, table.axes()) for table in self.models))
+
 
 _KNOWN_KEYS = {
     "": tuple(_SweepFile.model_fields),
     "grid": tuple(_Grid.model_fields),
+    **{f"models.{name}": tuple(table.model_fields) for name, table in _TABLES.items()},
     "training": tuple(field.name for field in fields(TrainingConfig)),
     "protocol": tuple(field.name for field in fields(Protocol)),
 }
@@ -152,7 +218,7 @@ def read_spec(path: Path) -> SweepSpec:
         raise SpecError(f"{path}: {describe_mistake(error, document, _KNOWN_KEYS)}") from error
     return SweepSpec(
         name=file.name,
-        grids=tuple(grid.axes() for grid in file.grid),
+        tables=file.tables(),
         training=file.training,
         protocol=file.protocol,
         document=document,

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from shared.domain.architecture import TrialConfig
 from shared.domain.protocol import Protocol
+from shared.domain.trial import TrialConfig
 from shared.errors import FailureReason
 
 TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]

@@ -72,7 +72,7 @@ class TrialConfig:
 
 def parse_trial_config(canonical: dict[str, Any]) -> TrialConfig:
     """Read back what `TrialConfig.canonical` wrote; ValueError, in a line, for what it cannot read."""
-    family = canonical.get("family")
+    family = str(canonical.get("family"))
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}; got {family!r}")
     try:

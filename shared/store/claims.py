@@ -7,9 +7,9 @@ the database alone.
 
 from sqlalchemy import Engine, text
 
-from shared.domain.architecture import parse_trial_config
 from shared.domain.protocol import parse_protocol
 from shared.domain.records import Claim, LeaseState
+from shared.domain.trial import parse_trial_config
 from shared.errors import TrialError
 from shared.store.attempts import end_attempt, end_stalled_sessions
 from shared.store.database import transaction

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Engine, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.domain.architecture import TrialConfig, parse_trial_config
+from shared.domain.families.tower import Tower
 from shared.domain.records import QueuedTrial, Trial
+from shared.domain.trial import TrialConfig, parse_trial_config
 from shared.errors import StoreError
 from shared.store.database import transaction
 
@@ -58,18 +59,18 @@ def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], ma
 
 
 def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
-    architecture, training = config.architecture, config.training
+    tower = config.architecture if isinstance(config.architecture, Tower) else None
     return {
         "sweep_id": sweep_id,
         "label": config.label,
         "family": config.family,
         "config": config.canonical,
         "config_hash": config.config_hash,
-        "is_baseline": config.baseline is not None,
-        "merge": architecture.merge if architecture else None,
-        "embedding_size": architecture.embedding_size if architecture else None,
-        "dense_layers": list(architecture.dense_layers) if architecture else None,
-        "random_seed": training.random_seed if training else None,
+        "is_baseline": config.is_baseline,
+        "merge": tower.merge if tower else None,
+        "embedding_size": tower.embedding_size if tower else None,
+        "dense_layers": list(tower.dense_layers) if tower else None,
+        "random_seed": config.random_seed,
         "max_attempts": max_attempts,
     }
 

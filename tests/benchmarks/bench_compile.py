@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from shared.domain.architecture import Activation, Architecture, Merge
+from shared.domain.families.tower import Activation, Merge
 from tests.benchmarks.bench_sweep import N_WORKERS, ROW, SHORT_SWEEP
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import set_data_dir
@@ -26,10 +26,10 @@ SHARE_BAR, MEMORY_BAR = 0.3, 1e9
 EMBEDDING_SIZE, DENSE_LAYERS = 50, (64, 32, 1)
 
 
-def architectures(merge: Merge, *, quick: bool) -> list[Architecture]:
+def architectures(merge: Merge, *, quick: bool) -> list[Tower]:
     """The reference architecture of a merge with every activation."""
     activations: Sequence[Activation] = ("linear", "relu") if quick else get_args(Activation)
-    return [Architecture(merge, EMBEDDING_SIZE, DENSE_LAYERS, activation) for activation in activations]
+    return [Tower(merge, EMBEDDING_SIZE, DENSE_LAYERS, activation) for activation in activations]
 
 
 def program_rows(cache_dir: Path, *, quick: bool) -> Iterator[tuple[object, ...]]:
@@ -50,7 +50,7 @@ def program_rows(cache_dir: Path, *, quick: bool) -> Iterator[tuple[object, ...]
 
 def memory_rows(cache_dir: Path) -> Iterator[tuple[object, ...]]:
     """One architecture in a process of its own."""
-    architecture = [Architecture("concatenate", EMBEDDING_SIZE, DENSE_LAYERS, "relu")]
+    architecture = [Tower("concatenate", EMBEDDING_SIZE, DENSE_LAYERS, "relu")]
     for name in ("compiled", "loaded"):
         peak = _measure(cache_dir, architecture)["memory_peak"]
         yield (
@@ -60,7 +60,7 @@ def memory_rows(cache_dir: Path) -> Iterator[tuple[object, ...]]:
         )
 
 
-def _measure(cache_dir: Path, compared: Sequence[Architecture]) -> dict[str, Any]:
+def _measure(cache_dir: Path, compared: Sequence[Tower]) -> dict[str, Any]:
     measured: dict[str, Any] = measure(
         "program_times:time_programs",
         cache_dir=str(cache_dir),

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (
@@ -18,7 +19,7 @@ from tests.benchmarks.report import (
 )
 
 DENSE = (64, 32, 1)
-RELU = Architecture("concatenate", 50, DENSE, "relu")
+RELU = Tower("concatenate", 50, DENSE, "relu")
 LINEAR_BAR, DOT_BAR, RELU_BAR = 70, 100, 40
 
 
@@ -26,7 +27,7 @@ LINEAR_BAR, DOT_BAR, RELU_BAR = 70, 100, 40
 class Case:
     """One pair of measurements; `bar`: how many times faster the engine has to be."""
 
-    architecture: Architecture
+    architecture: Tower
     batch_size: int = 32
     optimizer: str = "adamax"
     bar: int | None = None
@@ -41,14 +42,14 @@ class Case:
 
 def cases(*, quick: bool) -> Iterator[Case]:
     """The bars first, then larger batches, then what a person could try to make `fit` faster."""
-    concatenate = Architecture("concatenate", 50, DENSE)
+    concatenate = Tower("concatenate", 50, DENSE)
     yield Case(concatenate, bar=LINEAR_BAR)
-    yield Case(Architecture("multiply", 50, DENSE), bar=LINEAR_BAR)
-    yield Case(Architecture("average", 50, DENSE), bar=LINEAR_BAR)
-    yield Case(Architecture("dot", 50, DENSE), bar=DOT_BAR)
+    yield Case(Tower("multiply", 50, DENSE), bar=LINEAR_BAR)
+    yield Case(Tower("average", 50, DENSE), bar=LINEAR_BAR)
+    yield Case(Tower("dot", 50, DENSE), bar=DOT_BAR)
     yield Case(RELU, bar=RELU_BAR)
     for batch_size in (2048,) if quick else (256, 2048, 8192):
-        for architecture in (concatenate, Architecture("dot", 50, DENSE), RELU):
+        for architecture in (concatenate, Tower("dot", 50, DENSE), RELU):
             yield Case(architecture, batch_size)
     yield Case(concatenate, optimizer="adam")
     yield Case(concatenate, note="fit with all threads", all_threads=True)

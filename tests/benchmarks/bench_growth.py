@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.report import (
     describe,
@@ -18,8 +19,8 @@ from tests.benchmarks.report import (
 
 # MovieLens 1M with the split of the reference sweep.
 N_RATINGS, N_USERS, N_ITEM_ROWS = 900_188, 6_040, 3_952
-LINEAR = Architecture("concatenate", 50, (64, 32, 1))
-RELU = Architecture("concatenate", 50, (64, 32, 1), "relu")
+LINEAR = Tower("concatenate", 50, (64, 32, 1))
+RELU = Tower("concatenate", 50, (64, 32, 1), "relu")
 COLUMNS = ("model", "s an epoch", "µs a step", "ns a rating", "compile, s", "peak, MB", "before, MB")
 
 
@@ -32,7 +33,7 @@ class Size:
     n_item_rows: int = N_ITEM_ROWS
 
 
-def measure_epoch(architecture: Architecture, batch_size: int, size: Size) -> dict[str, Any]:
+def measure_epoch(architecture: Tower, batch_size: int, size: Size) -> dict[str, Any]:
     """Median of two epochs after the compile, in a fresh process."""
     measured: dict[str, Any] = measure(
         "epoch_times:time_engine",
@@ -76,7 +77,7 @@ def by_ratings(
 def by_embedding(unit: int, embedding_sizes: tuple[int, ...]) -> Iterator[tuple[object, ...]]:
     for head in (LINEAR, RELU):
         for embedding_size in embedding_sizes:
-            architecture = Architecture(head.merge, embedding_size, head.dense_layers, head.activation)
+            architecture = Tower(head.merge, embedding_size, head.dense_layers, head.activation)
             yield describe(architecture), *cells(measure_epoch(architecture, 32, Size(unit)))
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import describe, parse_options, print_heading, print_note, print_table, seconds
@@ -27,7 +28,7 @@ FLOP = 2 x multiplications. Bytes: 2B rows with 2 moments, read and written once
 """
 
 
-def step_multiplications(architecture: Architecture, batch_size: int) -> int:
+def step_multiplications(architecture: Tower, batch_size: int) -> int:
     """As in FORMULA."""
     size = architecture.embedding_size
     width = 2 * size if architecture.merge == "concatenate" else size
@@ -43,27 +44,27 @@ def step_multiplications(architecture: Architecture, batch_size: int) -> int:
     return 3 * forward + UPDATE_MULTIPLICATIONS * (2 * batch_size * size + n_dense)
 
 
-def step_bytes(architecture: Architecture, batch_size: int) -> int:
+def step_bytes(architecture: Tower, batch_size: int) -> int:
     """As in FORMULA."""
     return 2 * batch_size * architecture.embedding_size * (1 + N_MOMENTS) * 4 * 2
 
 
-def cases(*, quick: bool) -> Iterator[tuple[Architecture, int]]:
+def cases(*, quick: bool) -> Iterator[tuple[Tower, int]]:
     """From the smallest steps, bound by their fixed cost, to large matrices, bound by arithmetic."""
     dense = (64, 32, 1)
-    relu = Architecture("concatenate", 50, dense, "relu")
-    yield Architecture("concatenate", 50, dense), 32
+    relu = Tower("concatenate", 50, dense, "relu")
+    yield Tower("concatenate", 50, dense), 32
     yield relu, 32
     if quick:
         return
     for merge in ("multiply", "average", "dot"):
-        yield Architecture(merge, 50, dense), 32
-    yield Architecture("concatenate", 50, dense), 8192
+        yield Tower(merge, 50, dense), 32
+    yield Tower("concatenate", 50, dense), 8192
     yield relu, 2048
     yield relu, 8192
-    yield Architecture("concatenate", 256, (512, 256, 1), "relu"), 8192
+    yield Tower("concatenate", 256, (512, 256, 1), "relu"), 8192
     # In full: fifty towers a rating.
-    yield Architecture("dot", 50, (8, 1), "relu"), 32
+    yield Tower("dot", 50, (8, 1), "relu"), 32
 
 
 def rows(prepared: str, peak: float, *, quick: bool) -> Iterator[tuple[object, ...]]:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.peers import Peers, installed_peers
 from tests.benchmarks.prepared import prepared_dataset
@@ -18,9 +19,9 @@ from tests.benchmarks.report import (
 )
 
 BATCH_SIZE = 32
-GRID = [Architecture(merge, 50, (64, 32, 1)) for merge in ("concatenate", "multiply", "average", "dot")]
+GRID = [Tower(merge, 50, (64, 32, 1)) for merge in ("concatenate", "multiply", "average", "dot")]
 # The engine's nearest model: a weighted product of two vectors and one bias.
-FACTORISATION = Architecture("multiply", 50, (1,))
+FACTORISATION = Tower("multiply", 50, (1,))
 
 
 def grid_rows(prepared: str, peers: Peers, *, quick: bool) -> Iterator[tuple[object, ...]]:

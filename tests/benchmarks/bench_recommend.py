@@ -27,7 +27,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from shared.datasets import Dataset, load_dataset, split_ratings
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from shared.settings import load_settings
 from tests.benchmarks.report import describe, judge, megabytes, print_note, print_table, seconds
@@ -41,15 +41,9 @@ from worker.ranking.top_k import predict_top_rated, recommend_all
 
 EMBEDDING_SIZE = 50
 HEADS = [
-    *(
-        Architecture(merge, EMBEDDING_SIZE, (64, 32, 1))
-        for merge in ("concatenate", "multiply", "average", "dot")
-    ),
-    *(
-        Architecture(merge, EMBEDDING_SIZE, (64, 32, 1), "relu")
-        for merge in ("concatenate", "multiply", "average")
-    ),
-    Architecture("concatenate", EMBEDDING_SIZE, (64, 32, 1), "gelu"),
+    *(Tower(merge, EMBEDDING_SIZE, (64, 32, 1)) for merge in ("concatenate", "multiply", "average", "dot")),
+    *(Tower(merge, EMBEDDING_SIZE, (64, 32, 1), "relu") for merge in ("concatenate", "multiply", "average")),
+    Tower("concatenate", EMBEDDING_SIZE, (64, 32, 1), "gelu"),
 ]
 PROTOCOL = Protocol()
 KERAS_BATCH = 2**16
@@ -57,7 +51,7 @@ KERAS_BATCH = 2**16
 LINEAR_BAR, ACTIVATION_BARS = 1, {"relu": 3}
 
 
-def random_weights(architecture: Architecture, n_users: int, n_items: int) -> Weights:
+def random_weights(architecture: Tower, n_users: int, n_items: int) -> Weights:
     rng = np.random.default_rng(0)
     size = architecture.embedding_size
     n_inputs = 2 * size if architecture.merge == "concatenate" else size
@@ -140,7 +134,7 @@ def head_rows(dataset: Dataset, repeats: int) -> Iterator[tuple[object, ...]]:
 
 def print_dot_with_activation(dataset: Dataset, n_users: int) -> None:
     """Fifty towers a pair: timed on some users."""
-    architecture = Architecture("dot", EMBEDDING_SIZE, (64, 32, 1), "relu")
+    architecture = Tower("dot", EMBEDDING_SIZE, (64, 32, 1), "relu")
     scorer = weights_scorer(
         architecture, random_weights(architecture, dataset.n_users, dataset.n_items), dataset.n_items
     )
@@ -155,7 +149,7 @@ def print_dot_with_activation(dataset: Dataset, n_users: int) -> None:
 def print_keras(dataset: Dataset, n_users: int) -> None:
     """Keras' predict over all pairs of some users."""
     keras_model = importlib.import_module("worker.families.tower.model")
-    architecture = Architecture("concatenate", EMBEDDING_SIZE, (64, 32, 1), "relu")
+    architecture = Tower("concatenate", EMBEDDING_SIZE, (64, 32, 1), "relu")
     model = keras_model.build_model(architecture, dataset.n_users, dataset.n_items, random_seed=0).serving
     user = np.repeat(np.arange(n_users), dataset.n_items)[:, None]
     item = np.tile(np.arange(dataset.n_items), n_users)[:, None]
@@ -178,7 +172,7 @@ def print_implicit(dataset: Dataset, repeats: int) -> None:
         print_note("implicit is not installed here: not timed beside ours.")
         return
     topk = importlib.import_module("implicit.cpu.topk").topk
-    architecture = Architecture("multiply", EMBEDDING_SIZE, (1,))
+    architecture = Tower("multiply", EMBEDDING_SIZE, (1,))
     weights = random_weights(architecture, dataset.n_users, dataset.n_items)
     split = split_ratings(dataset.n_ratings, PROTOCOL)
     scorer = weights_scorer(architecture, weights, dataset.n_items)
@@ -204,7 +198,7 @@ def print_implicit(dataset: Dataset, repeats: int) -> None:
 def print_large(n_users: int, n_items: int) -> None:
     dataset = random_dataset(n_users, n_items, n_ratings_a_user=50)
     split = split_ratings(dataset.n_ratings, PROTOCOL)
-    architecture = Architecture("multiply", EMBEDDING_SIZE, (64, 32, 1))
+    architecture = Tower("multiply", EMBEDDING_SIZE, (64, 32, 1))
     scorer = weights_scorer(architecture, random_weights(architecture, n_users, n_items), n_items)
     before = peak_memory_bytes()
     spent = first_time(lambda: recommend_all(scorer, dataset, split, PROTOCOL, n_threads=2))

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from scheduler.sweep.expand import expand, expected_cost
+from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import find_sweep_file, read_spec
-from shared.domain.architecture import TrainingConfig, TrialConfig
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (
@@ -70,7 +71,7 @@ def places_off(attempts: Sequence[Attempt], configs: Sequence[TrialConfig]) -> i
 
     Processes that start at the same time may swap neighbours.
     """
-    costs = {config.label: expected_cost(config) for config in configs}
+    costs = {config.label: config.expected_cost for config in configs}
     started = [one.label for one in attempts]
     by_cost = sorted(started, key=lambda label: -costs[label])
     return max(abs(place - by_cost.index(label)) for place, label in enumerate(started))
@@ -134,11 +135,11 @@ def keras_rows(
     prepared: str, configs: Sequence[TrialConfig], n_epochs: dict[str, int], *, quick: bool
 ) -> list[tuple[object, ...]]:
     """Every architecture of the sweep by Keras `fit`, for as many epochs as ours ran."""
-    trained = [config for config in configs if config.architecture and config.label in n_epochs]
+    trained = [config for config in configs if not config.is_baseline and config.label in n_epochs]
     measured = measure(
         "epoch_times:time_fit",
         prepared=prepared,
-        architectures=[asdict(config.architecture) for config in trained if config.architecture],
+        architectures=[asdict(config.architecture) for config in trained],
         training=asdict(TrainingConfig()),
         budget_seconds=0.5 if quick else 2.5,
         n_repeats=1 if quick else 2,

@@ -18,8 +18,10 @@ from sqlalchemy import Engine, text
 from scheduler.machine import clean_services, ensure_services, psql_command
 from shared import store
 from shared.datasets import Dataset
-from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig
 from shared.settings import Settings
 from shared.store import Claim, EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.store.copying import Ids, copy_rows
@@ -71,7 +73,7 @@ def open_bench(prepared: str, n_trials: int) -> Iterator[Bench]:
         dataset_id = store.save_dataset(engine, dataset)
         sweep = store.create_sweep(engine, "bench", dataset_id, {}, Protocol(k=K), "bench")
         configs = [
-            TrialConfig(Architecture("average", 4, (1,)), TrainingConfig(random_seed=seed))
+            TrialConfig(Tower("average", 4, (1,)), TrainingConfig(random_seed=seed))
             for seed in range(n_trials)
         ]
         store.add_trials(engine, sweep.sweep_id, configs)

@@ -6,8 +6,9 @@ import time
 from statistics import median
 from typing import Any
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
 from shared.domain.records import EpochRecord
+from shared.domain.training import TrainingConfig
 from tests.benchmarks.prepared import open_dataset
 from tests.benchmarks.training_ratings import synthetic_data, training_data
 from worker.families.tower.training import TrainingData, train
@@ -37,7 +38,7 @@ def time_engine(
     epochs: list[EpochRecord] = []
     config = TrainingConfig(**{**training, "max_epochs": n_epochs, "patience": n_epochs})
     train(
-        Architecture(**architecture),
+        Tower(**architecture),
         config,
         data,
         checkpoint=None,
@@ -71,15 +72,13 @@ def time_fit(
     data = training_data(open_dataset(prepared))
     config = TrainingConfig(**training)
     return [
-        _time_one_fit(
-            Architecture(**architecture), data, config, budget_seconds, n_repeats, compile_options or {}
-        )
+        _time_one_fit(Tower(**architecture), data, config, budget_seconds, n_repeats, compile_options or {})
         for architecture in architectures
     ]
 
 
 def _time_one_fit(  # noqa: PLR0917  Passed on once.
-    architecture: Architecture,
+    architecture: Tower,
     data: TrainingData,
     config: TrainingConfig,
     budget_seconds: float,

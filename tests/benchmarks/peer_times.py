@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from shared.datasets import split_ratings
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from tests.benchmarks.prepared import PROTOCOL, open_dataset
 
 LEARNING_RATE = 0.001
@@ -29,7 +30,7 @@ def search_grid(
 
     def build(parameters: Any) -> Any:
         number = parameters.Choice("architecture", list(range(len(architectures))))
-        model = build_model(Architecture(**architectures[number]), data.n_users, data.n_item_rows, 0).training
+        model = build_model(Tower(**architectures[number]), data.n_users, data.n_item_rows, 0).training
         model.compile(optimizer=keras.optimizers.Adamax(LEARNING_RATE), loss="mse")
         return model
 
@@ -73,7 +74,7 @@ def run_trials(
     results = []
     for number, architecture in enumerate(architectures):
         config = config_type(
-            architecture=Architecture(**architecture), training=TrainingConfig(max_epochs=max_epochs)
+            architecture=Tower(**architecture), training=TrainingConfig(max_epochs=max_epochs)
         )
         claim = store.Claim(number, 1, 1, config.label, config, PROTOCOL, dataset.name, dataset.fingerprint)
         with tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:

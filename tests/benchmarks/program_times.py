@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.memory import keep_imports, peak_memory_bytes
 
@@ -36,7 +37,7 @@ def time_programs(*, cache_dir: str, architectures: list[dict[str, Any]]) -> dic
     optimizer = Adamax(TrainingConfig().learning_rate)
     compile_seconds = []
     for described in architectures:
-        architecture = Architecture(**described)
+        architecture = Tower(**described)
         model = build_model(architecture, _N_USERS, _N_ITEMS, random_seed=0)
         state = initial_state(model.weights(), optimizer)
         batches = shuffle_batches(data.train, _BATCH_SIZE, 0, 1)

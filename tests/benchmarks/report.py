@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 
 MISSED = "**missed**"
 
@@ -50,7 +50,7 @@ def megabytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e6:,.0f}"
 
 
-def describe(architecture: Architecture) -> str:
+def describe(architecture: Tower) -> str:
     """`concatenate 50, 64-32-1 relu`."""
     dense = "-".join(map(str, architecture.dense_layers))
     activation = "" if architecture.is_linear else f" {architecture.activation}"

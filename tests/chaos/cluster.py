@@ -131,7 +131,7 @@ class Cluster:
     def trial(self, sweep_id: int, label: str = "") -> Trial:
         """The one trial that is no baseline, or the one of this label."""
         trials = self.trials(sweep_id)
-        (found,) = [one for one in trials if (one.label == label if label else one.config.baseline is None)]
+        (found,) = [one for one in trials if (one.label == label if label else not one.config.is_baseline)]
         return found
 
     def select(self, statement: str, **parameters: object) -> list[tuple[object, ...]]:

@@ -44,7 +44,7 @@ def assert_failed(cluster: Cluster, sweep_id: int, reason: str, words: str, n_at
     trial = cluster.trial(sweep_id)
     assert (trial.status, trial.error_reason, trial.attempt) == ("failed", reason, n_attempts), trial
     assert words in (trial.error_message or "")
-    assert {one.status for one in trials if one.config.baseline} == {"succeeded"}
+    assert {one.status for one in trials if one.config.is_baseline} == {"succeeded"}
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ import pytest
 from sqlalchemy import Engine, text
 
 from shared.datasets import Dataset
-from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig
 from shared.store import promote_trial
 from tests.documents import all_pages
 from tests.factories import make_dataset, make_result, store_result, store_sweep
 
 # What the statements ask for.
 USER_ID = "2000"
-CONFIGS = [
-    TrialConfig(Architecture(merge, 50, (64, 32, 1)), TrainingConfig()) for merge in ("dot", "concatenate")
-]
+CONFIGS = [TrialConfig(Tower(merge, 50, (64, 32, 1)), TrainingConfig()) for merge in ("dot", "concatenate")]
 STATEMENTS = [
     pytest.param(statement, id=f"{page.name}-{number}")
     for page in all_pages()

@@ -6,14 +6,15 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine
 
-from shared.domain.architecture import TrialConfig
+from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
 from shared.store import Sweep, claim_trial, fail_trial, list_queries, release_trial, run_query
 from shared.store.database import SQL_FOLDER
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
 
 DATASET = make_dataset()
-BIAS = TrialConfig(baseline="user_item_bias")
+BIAS = TrialConfig(UserItemBias())
 CONFIGS = [make_config("concatenate"), make_config("dot"), make_config("dot", embedding_size=8), BIAS]
 
 

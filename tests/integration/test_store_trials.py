@@ -5,7 +5,8 @@ import threading
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.domain.architecture import TrialConfig
+from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.trial import TrialConfig
 from shared.errors import TrialError
 from shared.store import (
     Trial,
@@ -56,7 +57,7 @@ def attempts(engine: Engine) -> list[tuple[object, ...]]:
 
 def test_add_trials_queues_each_configuration_once(engine, sweep_id):
     add_trials(engine, sweep_id, [make_config(), make_config("dot")])
-    add_trials(engine, sweep_id, [make_config("dot"), TrialConfig(baseline="user_item_bias")])
+    add_trials(engine, sweep_id, [make_config("dot"), TrialConfig(UserItemBias())])
     assert [(trial.label, trial.status) for trial in sweep_trials(engine, sweep_id)] == [
         (LABEL, "queued"),
         ("dot_4_2_1", "queued"),

@@ -9,14 +9,15 @@ from sqlalchemy import text
 from shared import store
 from shared.artifacts import local_path
 from shared.datasets import store_prepared
-from shared.domain.architecture import TrialConfig
+from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.trial import TrialConfig
 from shared.errors import StoreUnavailable, TrialError
 from tests.factories import make_dataset, store_sweep
 from worker import task
 from worker.process.database import database_engine
 from worker.trial import checkpoint_url
 
-CONFIG = TrialConfig(baseline="user_item_bias")
+CONFIG = TrialConfig(UserItemBias())
 LABEL = CONFIG.label
 AWAY = StoreUnavailable("Postgres is away")
 

@@ -4,7 +4,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from shared.datasets import Dataset
-from shared.domain.architecture import TrialConfig
+from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.trial import TrialConfig
 from shared.errors import StoreError
 from shared.store import (
     Sweep,
@@ -22,8 +24,8 @@ from shared.store import (
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
 
 DATASET = make_dataset()
-BIAS = TrialConfig(baseline="user_item_bias")
-POPULARITY = TrialConfig(baseline="item_popularity")
+BIAS = TrialConfig(UserItemBias())
+POPULARITY = TrialConfig(ItemPopularity())
 CONFIGS = [make_config("concatenate"), make_config("dot"), make_config("average"), BIAS, POPULARITY]
 
 

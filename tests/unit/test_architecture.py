@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig, parse_trial_config
+from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.tower import Tower
 from shared.domain.identity import identity_hash, non_default_fields
 from shared.domain.protocol import Protocol, parse_protocol
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig, parse_trial_config
 
 _ARCHITECTURES = st.builds(
-    Architecture,
+    Tower,
     merge=st.sampled_from(["concatenate", "multiply", "average", "dot"]),
     embedding_size=st.integers(1, 512),
     dense_layers=st.lists(st.integers(1, 256), max_size=4).map(lambda layers: (*layers, 1)),
@@ -32,14 +35,12 @@ _CONFIGS = st.builds(TrialConfig, architecture=_ARCHITECTURES, training=_TRAININ
 
 
 def test_label_of_a_reference_architecture_is_the_name_of_the_log():
-    config = TrialConfig(Architecture("concatenate", 50, (64, 32, 1)), TrainingConfig())
+    config = TrialConfig(Tower("concatenate", 50, (64, 32, 1)), TrainingConfig())
     assert config.label == "concatenate_50_64_32_1"
 
 
 def test_label_lists_what_differs_from_the_defaults():
-    config = TrialConfig(
-        Architecture("dot", 8, (4, 1), "relu"), TrainingConfig(optimizer="adam", random_seed=3)
-    )
+    config = TrialConfig(Tower("dot", 8, (4, 1), "relu"), TrainingConfig(optimizer="adam", random_seed=3))
     assert config.label == "dot_8_4_1_relu_adam_seed3"
 
 
@@ -63,7 +64,7 @@ def test_every_training_field_reaches_the_hash():
         "random_seed": 1,
     }
     assert set(changes) == {field.name for field in fields(TrainingConfig)}
-    config = TrialConfig(Architecture("dot", 8, (1,)), TrainingConfig())
+    config = TrialConfig(Tower("dot", 8, (1,)), TrainingConfig())
     changed = [
         TrialConfig(config.architecture, replace(config.training, **{name: value})).config_hash
         for name, value in changes.items()
@@ -72,15 +73,15 @@ def test_every_training_field_reaches_the_hash():
 
 
 def test_with_a_single_dense_layer_the_activation_is_none():
-    linear = TrialConfig(Architecture("dot", 8, (1,)), TrainingConfig())
-    relu = TrialConfig(Architecture("dot", 8, (1,), "relu"), TrainingConfig())
+    linear = TrialConfig(Tower("dot", 8, (1,)), TrainingConfig())
+    relu = TrialConfig(Tower("dot", 8, (1,), "relu"), TrainingConfig())
     assert (relu, relu.config_hash, relu.label) == (linear, linear.config_hash, "dot_8_1")
-    assert Architecture("dot", 8, (4, 1), "relu").activation == "relu"
+    assert Tower("dot", 8, (4, 1), "relu").activation == "relu"
 
 
 def test_only_the_fields_that_differ_from_their_default_are_hashed():
     assert non_default_fields(TrainingConfig(batch_size=64)) == {"batch_size": 64}
-    assert non_default_fields(Architecture("dot", 8, (4, 1))) == {
+    assert non_default_fields(Tower("dot", 8, (4, 1))) == {
         "merge": "dot",
         "embedding_size": 8,
         "dense_layers": [4, 1],
@@ -114,9 +115,9 @@ def test_the_kind_and_the_name_of_the_record_count():
 
 def test_the_hashes_that_databases_hold_stay_what_they_are():
     # Taken from a database; a change here would run every stored trial again.
-    config = TrialConfig(Architecture("concatenate", 50, (64, 32, 1)), TrainingConfig())
+    config = TrialConfig(Tower("concatenate", 50, (64, 32, 1)), TrainingConfig())
     assert config.config_hash == "8e983adaf548c57a"
-    assert TrialConfig(baseline="item_popularity").config_hash == "813b7bb1caa5b268"
+    assert TrialConfig(ItemPopularity()).config_hash == "813b7bb1caa5b268"
     assert Protocol().protocol_hash == "818bb4d279050134"
 
 
@@ -138,7 +139,7 @@ def test_a_configuration_cannot_be_changed():
 )
 def test_a_trial_is_an_architecture_or_a_baseline(values):
     if values.get("baseline"):
-        values["architecture"] = Architecture("dot", 8, (1,))
+        values["architecture"] = Tower("dot", 8, (1,))
     with pytest.raises(ValidationError, match="a trial is an architecture with its training, or a baseline"):
         TrialConfig(**values)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from shared.domain.records import EpochRecord
 from worker.engine.adam import Adam
 from worker.engine.checkpoint import TrainingProgress, pack_progress, unpack_progress
@@ -16,7 +16,7 @@ from worker.families.tower.model import build_model
 
 
 def make_progress(embedding_size=4, epochs=()):
-    model = build_model(Architecture("multiply", embedding_size, (3, 1)), 5, 6, random_seed=1)
+    model = build_model(Tower("multiply", embedding_size, (3, 1)), 5, 6, random_seed=1)
     return TrainingProgress(initial_state(model.weights(), Adam(0.01)), model.weights(), epochs)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from worker.engine.adam import Adam
 from worker.engine.batches import Ratings, shuffle_batches
 from worker.engine.epoch import compile_epoch, sum_by_row
@@ -87,7 +87,7 @@ def test_gradients_of_equal_rows_are_summed(n_entries):
 
 
 def test_chunks_do_not_change_the_result_by_one_bit():
-    model = build_model(Architecture("concatenate", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower("concatenate", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
     whole, loss = run_epoch(model, Adam(0.01), make_ratings(50), 8)
     in_chunks, same_loss = run_epoch(model, Adam(0.01), make_ratings(50), 8, chunks=(0, 1, 4))
 
@@ -99,7 +99,7 @@ def test_chunks_do_not_change_the_result_by_one_bit():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_padding_changes_nothing(optimizer):
     # 5 ratings as one full batch, and the same 5 as a batch of 8 with 3 entries of padding.
-    model = build_model(Architecture("average", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower("average", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
     full, loss = run_epoch(model, OPTIMIZERS[optimizer], make_ratings(5), 5)
     padded, same_loss = run_epoch(model, OPTIMIZERS[optimizer], make_ratings(5), 8)
 
@@ -110,7 +110,7 @@ def test_padding_changes_nothing(optimizer):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_rows_outside_the_batches_keep_every_bit(optimizer):
-    model = build_model(Architecture("average", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower("average", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
     ratings = make_ratings(13, n_users=N_USERS - 2, n_items=N_ITEMS - 2)
     state, _ = run_epoch(model, OPTIMIZERS[optimizer], ratings, 4)
     before = initial_state(model.weights(), OPTIMIZERS[optimizer])
@@ -123,7 +123,7 @@ def test_rows_outside_the_batches_keep_every_bit(optimizer):
 @pytest.mark.parametrize("batch_size", [1, 3, 50, 200, 400])
 def test_loss_of_an_untrained_epoch_is_its_evaluation_at_any_batch_size(batch_size):
     # With a learning rate of almost 0 the weights stay, and the mean of the batch losses is the loss.
-    model = build_model(Architecture("dot", 4, (3, 1), "tanh"), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower("dot", 4, (3, 1), "tanh"), N_USERS, N_ITEMS, random_seed=1)
     ratings = make_ratings(200)
     state, loss_sum = run_epoch(model, Sgd(1e-30), ratings, batch_size)
     weights = weights_of(state, Sgd(1e-30))
@@ -142,7 +142,7 @@ def test_loss_of_an_untrained_epoch_is_its_evaluation_at_any_batch_size(batch_si
 @pytest.mark.parametrize("merge", MERGES)
 @pytest.mark.parametrize("dense_layers", [(1,), (3, 1), (5, 3, 2, 1)], ids=len)
 def test_folded_linear_layers_equal_the_keras_head(merge, dense_layers):
-    model = build_model(Architecture(merge, 4, dense_layers), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower(merge, 4, dense_layers), N_USERS, N_ITEMS, random_seed=1)
     rng = np.random.default_rng(0)
     for variable in model.head.trainable_variables:  # Biases start as zeros: they must take part.
         variable.assign(rng.normal(size=variable.shape))
@@ -156,7 +156,7 @@ def test_folded_linear_layers_equal_the_keras_head(merge, dense_layers):
 
 @pytest.mark.parametrize("merge", MERGES)
 def test_gradients_through_folded_layers_equal_those_through_the_keras_head(merge):
-    model = build_model(Architecture(merge, 4, (3, 2, 1)), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower(merge, 4, (3, 2, 1)), N_USERS, N_ITEMS, random_seed=1)
     users, items = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
     sources = [tf.constant(users), tf.constant(items), *(v.value for v in model.head.trainable_variables)]
 
@@ -187,7 +187,7 @@ def test_evaluation_by_hand():
 
 
 def test_evaluation_does_not_depend_on_the_block_size():
-    model = build_model(Architecture("multiply", 4, (3, 1), "relu"), N_USERS, N_ITEMS, random_seed=1)
+    model = build_model(Tower("multiply", 4, (3, 1), "relu"), N_USERS, N_ITEMS, random_seed=1)
     weights = model.weights()
     parameters = [array for layer in weights.dense for array in layer]
     embeddings = (weights.user_embedding, weights.item_embedding)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from worker.engine.adam import Adam
 from worker.engine.batches import Batches
 from worker.engine.epoch import compile_epoch
@@ -17,10 +17,10 @@ from worker.families.tower.model import build_model
 
 N_USERS, N_ITEMS, BATCH_SIZE, N_RATINGS = 12, 9, 8, 8 * 399 + 3
 N_STEPS = 400
-ARCHITECTURE = Architecture("multiply", 4, (3, 1))
+ARCHITECTURE = Tower("multiply", 4, (3, 1))
 # The weights grow to about 1; float32 rounding over 400 steps leaves less than 1e-5.
 TOLERANCE = 2e-5
-KERAS_ARCHITECTURES = {merge: Architecture(merge, 4, (3, 1), "tanh") for merge in ("concatenate", "dot")}
+KERAS_ARCHITECTURES = {merge: Tower(merge, 4, (3, 1), "tanh") for merge in ("concatenate", "dot")}
 
 
 @dataclass

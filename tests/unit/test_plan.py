@@ -6,12 +6,15 @@ import pytest
 
 from scheduler.progress import done_fraction
 from scheduler.sweep.dispatch import by_cost, make_plan, remove_old_checkpoints
-from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig
 from shared.store import Trial
 
 
 def _config(embedding_size: int = 8, merge: str = "concatenate") -> TrialConfig:
-    return TrialConfig(Architecture(merge, embedding_size, (1,)), TrainingConfig())
+    return TrialConfig(Tower(merge, embedding_size, (1,)), TrainingConfig())
 
 
 def _trial(config: TrialConfig, status: str, epoch: int | None = None) -> Trial:
@@ -76,7 +79,7 @@ def test_done_fraction_counts_epochs_of_running_trials():
 
 
 def test_done_fraction_of_ended_trials_is_one():
-    assert done_fraction([_trial(TrialConfig(baseline="item_popularity"), "failed")]) == 1.0
+    assert done_fraction([_trial(TrialConfig(ItemPopularity()), "failed")]) == 1.0
 
 
 def test_checkpoints_of_version_0_1_are_removed_and_nothing_else(tmp_path):

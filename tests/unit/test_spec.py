@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sweep.expand import expand, expected_cost
+from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from shared.errors import SpecError
 
@@ -56,9 +56,11 @@ def test_protocol_change_changes_the_protocol_hash_and_a_grid_change_does_not(tm
 
 
 def test_most_expensive_trials_are_those_that_train_longest():
-    by_cost = sorted(expand(read_spec(find_sweep_file("reference"))), key=expected_cost, reverse=True)
+    by_cost = sorted(
+        expand(read_spec(find_sweep_file("reference"))), key=lambda trial: trial.expected_cost, reverse=True
+    )
     assert by_cost[0].label == "dot_100_64_32_1"
-    assert {trial.baseline for trial in by_cost[-2:]} == {"item_popularity", "user_item_bias"}
+    assert {trial.family for trial in by_cost[-2:]} == {"item_popularity", "user_item_bias"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.datasets import Split, split_ratings
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from shared.errors import TrialError
 from tests.unit.ranking_cases import (
@@ -198,7 +198,7 @@ def test_rows_of_the_item_table_beyond_the_catalogue_are_never_recommended():
     item_embedding = np.array([[1], [2], [9]], dtype=np.float32)
     layer = (np.ones((1, 1), np.float32), np.zeros(1, np.float32))
     weights = Weights(np.ones((1, 1), np.float32), item_embedding, (layer,))
-    scorer = weights_scorer(Architecture("multiply", 1, (1,)), weights, n_items=2)
+    scorer = weights_scorer(Tower("multiply", 1, (1,)), weights, n_items=2)
 
     recommended = recommend_all(scorer, dataset, split, Protocol(min_support=0)).recommendations
 
@@ -210,7 +210,7 @@ def test_weights_that_are_not_finite_are_refused():
     weights = Weights(np.ones((1, 1), np.float32), np.ones((2, 1), np.float32), (layer,))
 
     with pytest.raises(TrialError, match="all weights must be finite"):
-        weights_scorer(Architecture("multiply", 1, (1,)), weights, n_items=2)
+        weights_scorer(Tower("multiply", 1, (1,)), weights, n_items=2)
 
 
 def test_scores_that_overflow_float32_are_refused():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shared.datasets import split_ratings
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from tests.unit.ranking_cases import all_pairs, assert_same, brute_force, lists_of, random_dataset
 from worker.families.tower.model import build_model, load_model
@@ -89,7 +89,7 @@ def dataset():
 
 @pytest.mark.parametrize(("merge", "activation"), HEADS)
 def test_lists_equal_brute_force_with_ties(merge, activation, dataset):
-    architecture = Architecture(merge, 6, (8, 4, 1), activation)
+    architecture = Tower(merge, 6, (8, 4, 1), activation)
     weights = fill_ties(random_weights(architecture))
     split = split_ratings(dataset.n_ratings, Protocol())
     scorer = weights_scorer(architecture, weights, N_ITEMS)
@@ -106,7 +106,7 @@ def test_lists_equal_brute_force_with_ties(merge, activation, dataset):
 @pytest.mark.parametrize("scale", [0.05, 1.0, 30.0])
 @pytest.mark.parametrize(("merge", "activation"), HEADS)
 def test_blocks_stay_within_the_error_bound(merge, activation, scale):
-    architecture = Architecture(merge, 12, (16, 8, 1), activation)
+    architecture = Tower(merge, 12, (16, 8, 1), activation)
     scorer = weights_scorer(architecture, random_weights(architecture, scale=scale), N_ITEMS)
     users = np.arange(N_USERS)
 
@@ -119,7 +119,7 @@ def test_blocks_stay_within_the_error_bound(merge, activation, scale):
 
 @pytest.mark.parametrize(("merge", "activation"), HEADS)
 def test_pairs_are_scored_as_in_float64(merge, activation):
-    architecture = Architecture(merge, 6, (8, 4, 1), activation)
+    architecture = Tower(merge, 6, (8, 4, 1), activation)
     weights = random_weights(architecture)
     scorer = weights_scorer(architecture, weights, N_ITEMS)
 
@@ -132,7 +132,7 @@ def test_pairs_are_scored_as_in_float64(merge, activation):
 @pytest.mark.parametrize("dense_layers", [(1,), (5, 1)])
 @pytest.mark.parametrize("merge", MERGES)
 def test_short_heads_are_scored_as_in_float64(merge, dense_layers):
-    architecture = Architecture(merge, 1, dense_layers, "relu")
+    architecture = Tower(merge, 1, dense_layers, "relu")
     weights = random_weights(architecture)
     scorer = weights_scorer(architecture, weights, N_ITEMS)
 
@@ -143,7 +143,7 @@ def test_short_heads_are_scored_as_in_float64(merge, dense_layers):
 
 @pytest.mark.parametrize("merge", MERGES)
 def test_items_and_users_are_cut_into_tiles(merge, monkeypatch):
-    architecture = Architecture(merge, 6, (8, 4, 1), "relu")
+    architecture = Tower(merge, 6, (8, 4, 1), "relu")
     weights = random_weights(architecture)
     whole = weights_scorer(architecture, weights, N_ITEMS).score_block(np.arange(N_USERS))
     monkeypatch.setattr(
@@ -158,7 +158,7 @@ def test_items_and_users_are_cut_into_tiles(merge, monkeypatch):
 @pytest.mark.parametrize("activation", ["linear", "relu", "gelu"])
 @pytest.mark.parametrize("merge", MERGES)
 def test_lists_of_heads_do_not_depend_on_block_size_or_threads(merge, activation, dataset):
-    architecture = Architecture(merge, 6, (8, 4, 1), activation)
+    architecture = Tower(merge, 6, (8, 4, 1), activation)
     split = split_ratings(dataset.n_ratings, Protocol())
     scorer = weights_scorer(architecture, random_weights(architecture), N_ITEMS)
     expected = recommend_all(scorer, dataset, split, Protocol())
@@ -171,7 +171,7 @@ def test_lists_of_heads_do_not_depend_on_block_size_or_threads(merge, activation
 
 def test_a_collapsed_head_recommends_in_item_order(dataset):
     # Every hidden unit is off: all scores are the last bias.
-    architecture = Architecture("concatenate", 6, (8, 4, 1), "relu")
+    architecture = Tower("concatenate", 6, (8, 4, 1), "relu")
     weights = random_weights(architecture)
     weights.dense[0][1][:] = -1000
     weights.dense[1][1][:] = -1
@@ -195,7 +195,7 @@ def test_lists_are_those_of_the_saved_keras_model(merge, activation, dataset, tm
     Its own list may differ from the exact one only where its scores are nearer to each other than twice that
     rounding: at every rank, both lists hold items whose Keras scores agree within it.
     """
-    architecture = Architecture(merge, 6, (8, 4, 1), activation)
+    architecture = Tower(merge, 6, (8, 4, 1), activation)
     model = build_model(architecture, N_USERS, N_ITEMS + 3, random_seed=1)
     model.set_weights(random_weights(architecture))
     model.save(tmp_path / "model.keras")

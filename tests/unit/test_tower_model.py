@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from worker.families.tower.model import build_model, load_model
 
 # Keras 3.15 reads variables in a way that NumPy 2 deprecates.
@@ -22,11 +22,11 @@ ITEMS = np.array([4, 0, 2, 2, 3])
 architectures = pytest.mark.parametrize(
     "architecture",
     [
-        Architecture(merge, SIZE, (3, 2, 1), activation)
+        Tower(merge, SIZE, (3, 2, 1), activation)
         for merge in MERGES
         for activation in ("linear", "relu", "gelu", "tanh")
     ]
-    + [Architecture(merge, SIZE, (1,)) for merge in MERGES],
+    + [Tower(merge, SIZE, (1,)) for merge in MERGES],
     ids=lambda architecture: (
         f"{architecture.merge}-{len(architecture.dense_layers)}-{architecture.activation}"
     ),
@@ -110,11 +110,11 @@ def test_head_training_and_serving_share_their_weights(architecture):
 def test_reference_models_have_the_parameter_counts_of_the_reference_run(
     merge, size, dense_layers, n_parameters
 ):
-    assert build_model(Architecture(merge, size, dense_layers), 6040, 3952, 0).n_parameters == n_parameters
+    assert build_model(Tower(merge, size, dense_layers), 6040, 3952, 0).n_parameters == n_parameters
 
 
 def test_dot_outputs_pass_every_row_of_the_outer_product_through_the_dense_layers():
-    model = build_model(Architecture("dot", SIZE, (3, 1), "tanh"), N_USERS, N_ITEMS, random_seed=0)
+    model = build_model(Tower("dot", SIZE, (3, 1), "tanh"), N_USERS, N_ITEMS, random_seed=0)
     weights = model.weights()
     (kernel_1, bias_1), (kernel_2, bias_2) = weights.dense
     outer = np.outer(weights.user_embedding[6], weights.item_embedding[2])
@@ -126,7 +126,7 @@ def test_dot_outputs_pass_every_row_of_the_outer_product_through_the_dense_layer
 
 
 def test_initial_weights_depend_on_the_random_seed_alone():
-    architecture = Architecture("average", 8, (4, 1))
+    architecture = Tower("average", 8, (4, 1))
     first, again, other = (build_model(architecture, 40, 30, seed).weights() for seed in (3, 3, 4))
 
     np.testing.assert_array_equal(first.user_embedding, again.user_embedding)
@@ -136,7 +136,7 @@ def test_initial_weights_depend_on_the_random_seed_alone():
 
 
 def test_initial_embeddings_are_uniform_within_a_twentieth_and_biases_zero():
-    weights = build_model(Architecture("average", 8, (4, 1)), 400, 300, random_seed=0).weights()
+    weights = build_model(Tower("average", 8, (4, 1)), 400, 300, random_seed=0).weights()
     for embedding in (weights.user_embedding, weights.item_embedding):
         assert 0.045 < embedding.max() <= 0.05
         assert -0.05 <= embedding.min() < -0.045
@@ -146,7 +146,7 @@ def test_initial_embeddings_are_uniform_within_a_twentieth_and_biases_zero():
 
 
 def test_set_weights_replaces_all_of_them():
-    architecture = Architecture("concatenate", 4, (3, 1))
+    architecture = Tower("concatenate", 4, (3, 1))
     model, other = (build_model(architecture, N_USERS, N_ITEMS, seed) for seed in (0, 1))
     model.set_weights(other.weights())
     inputs = [USERS[:, None], ITEMS[:, None]]
@@ -154,7 +154,7 @@ def test_set_weights_replaces_all_of_them():
 
 
 def test_summary_lists_every_layer_and_the_parameter_count():
-    summary = build_model(Architecture("multiply", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=0).summary()
+    summary = build_model(Tower("multiply", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=0).summary()
     for name in (
         "user_index",
         "item_index",

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
 from shared.errors import TrialError
 from worker.engine.batches import Ratings
 from worker.families.tower.training import TrainingData, train
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
 
-ARCHITECTURE = Architecture("multiply", 4, (3, 1))
+ARCHITECTURE = Tower("multiply", 4, (3, 1))
 TRAINING = TrainingConfig(optimizer="adam", learning_rate=0.01, batch_size=16, max_epochs=4, patience=4)
 # The loss on validation rises again after the best epoch.
 OVERFITTING = replace(TRAINING, learning_rate=0.1, max_epochs=30, patience=3)
@@ -165,7 +166,7 @@ def test_training_stops_when_patience_is_used_up(data):
 @pytest.mark.parametrize("activation", ["linear", "relu"])
 @pytest.mark.parametrize("merge", ["concatenate", "multiply", "average", "dot"])
 def test_loss_metric_and_predictions_of_the_keras_models_agree(data, merge, activation):
-    architecture = Architecture(merge, 4, (3, 1), activation)
+    architecture = Tower(merge, 4, (3, 1), activation)
     trained = run(data, architecture, replace(TRAINING, optimizer="adamax", max_epochs=2))
 
     inputs = [data.validation.user_index[:, None], data.validation.item_index[:, None]]
@@ -179,7 +180,7 @@ def test_loss_metric_and_predictions_of_the_keras_models_agree(data, merge, acti
 
 
 def test_saved_model_rescores_to_the_recorded_rmse_in_a_fresh_process(data, tmp_path):
-    trained = run(data, Architecture("dot", 4, (3, 1)))
+    trained = run(data, Tower("dot", 4, (3, 1)))
     trained.model.save(tmp_path / "model.keras")
     validation = data.validation
     np.savez(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from worker.process.compiled_programs import keep_compiled_programs
 
 
@@ -34,7 +34,7 @@ def main() -> None:
         tf.constant(number)
     digests = {}
     for merge, activation in architectures:
-        architecture = Architecture(merge, 4, (3, 1), activation)
+        architecture = Tower(merge, 4, (3, 1), activation)
         model, optimizer = build_model(architecture, 12, 15, random_seed=1), Adam(0.01)
         batches = shuffle_batches(synthetic_data(40, 12, 15).train, 8, 1, 1)
         state, loss = compile_epoch(architecture, optimizer, 8)(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from worker.engine.batches import Batches
 from worker.engine.compiled import CompiledFunction
 from worker.engine.forward import make_forward
@@ -31,7 +31,7 @@ class _Loop(NamedTuple):
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
-def compile_epoch(architecture: Architecture, optimizer: Optimizer, batch_size: int) -> Epoch:
+def compile_epoch(architecture: Tower, optimizer: Optimizer, batch_size: int) -> Epoch:
     """The training steps as a function that compiles when it is first called.
 
     The loss is the mean squared error over all outputs of all ratings of the batch. Trials that differ in

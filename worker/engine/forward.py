@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import tensorflow as tf
 
-from shared.domain.architecture import Architecture, Merge
+from shared.domain.families.tower import Merge, Tower
 from worker.families.tower.model import build_model
 
 # (dense parameters: kernel, bias, kernel, …; user rows; item rows, (batch, embedding_size) each)
@@ -16,14 +16,14 @@ _CACHE_SIZE = 4
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
-def make_forward(architecture: Architecture) -> Forward:
+def make_forward(architecture: Tower) -> Forward:
     """The same function of the same weights as the head of `build_model(architecture, …)`."""
     if architecture.is_linear:
         return _linear_forward(architecture.merge, architecture.embedding_size)
     return _keras_forward(architecture)
 
 
-def _keras_forward(architecture: Architecture) -> Forward:
+def _keras_forward(architecture: Tower) -> Forward:
     # The weights come with every call: those of this head, and its embeddings of one row, are never used.
     head = build_model(architecture, n_users=1, n_item_rows=1, random_seed=0).head
     non_trainable = [variable.value for variable in head.non_trainable_variables]

@@ -4,7 +4,6 @@ import numpy as np
 
 from shared.datasets.dataset import Dataset
 from shared.datasets.splits import Split
-from shared.domain.architecture import Baseline
 from worker.ranking.scorers import Float64s, LinearScorer
 
 # Damping as in Surprise's BaselineOnly, after Koren 2010, Factor in the Neighbors, 2.1: the ridge penalty of

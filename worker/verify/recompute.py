@@ -18,7 +18,7 @@ from shared import store
 from shared.artifacts import read_artifact
 from shared.console import console
 from shared.datasets import Dataset, Split, load_prepared, split_ratings
-from shared.domain.architecture import TrialConfig
+from shared.domain.trial import TrialConfig
 from shared.settings import load_settings
 from shared.store import LeaderboardRow, RankedItems, Sweep
 from worker.families.baselines import fit_baseline

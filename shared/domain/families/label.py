@@ -12,7 +12,9 @@ def label_by_differences(architecture: object, family: str) -> str:
     for field in fields(architecture):  # type: ignore[arg-type]  # Any dataclass.
         value = getattr(architecture, field.name)
         if field.default is MISSING or value != field.default:
-            parts.append(value if isinstance(value, str) else f"{field.name.replace('_', '')}-{_short(value)}")
+            parts.append(
+                value if isinstance(value, str) else f"{field.name.replace('_', '')}-{_short(value)}"
+            )
     return "_".join(parts).lower()
 
 

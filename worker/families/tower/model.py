@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from shared.domain.architecture import Architecture
+from shared.domain.families.tower import Tower
 from worker.families.tower.weights import Weights
 
 _EMBEDDING_LIMIT = 0.05
@@ -24,7 +24,7 @@ class RatingModel:
     `n_outputs` is embedding_size for dot and 1 for every other merge.
     """
 
-    architecture: Architecture
+    architecture: Tower
     n_outputs: int
     training: keras.Model
     serving: keras.Model
@@ -66,7 +66,7 @@ class RatingModel:
         return self.serving.get_layer(name).embeddings
 
 
-def build_model(architecture: Architecture, n_users: int, n_item_rows: int, random_seed: int) -> RatingModel:
+def build_model(architecture: Tower, n_users: int, n_item_rows: int, random_seed: int) -> RatingModel:
     """Freshly initialised model: embeddings uniform in ±0.05, kernels Glorot uniform, biases zero.
 
     The initial weights depend on the architecture, the sizes and `random_seed` alone.
@@ -124,7 +124,7 @@ def load_model(path: Path) -> keras.Model:
     return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
-def _merge_layer(architecture: Architecture) -> keras.layers.Layer:
+def _merge_layer(architecture: Tower) -> keras.layers.Layer:
     match architecture.merge:
         case "concatenate":
             return keras.layers.Concatenate(name="merge")

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.domain.architecture import Activation, Architecture, Merge
+from shared.domain.families.tower import Activation, Merge
 from shared.errors import TrialError
 from worker.engine.compiled import CompiledFunction
 from worker.families.tower.weights import Weights
@@ -37,7 +37,7 @@ _SIZES_AT_ZERO: dict[Activation, float] = {"sigmoid": 0.5, "softplus": 0.6932}
 _ACTIVATION_UNITS = 16
 
 
-def weights_scorer(architecture: Architecture, weights: Weights, n_items: int) -> Scorer:
+def weights_scorer(architecture: Tower, weights: Weights, n_items: int) -> Scorer:
     """The scorer of a trained model; only the first `n_items` rows of the item embedding are items.
 
     A weight that is not finite is a TrialError: nothing can be ranked with it.
@@ -71,7 +71,7 @@ class TowerScorer:
     `_item_part`: (n_items, width) float64
     """
 
-    def __init__(self, architecture: Architecture, users: Float64s, items: Float64s, dense: Dense) -> None:
+    def __init__(self, architecture: Tower, users: Float64s, items: Float64s, dense: Dense) -> None:
         (kernel, bias), *self._layers = dense
         self._merge, self._activation = architecture.merge, architecture.activation
         self._kernel, self._bias = kernel, bias

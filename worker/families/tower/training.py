@@ -13,8 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.domain.architecture import Architecture, TrainingConfig
+from shared.domain.families.tower import Tower
 from shared.domain.records import EpochRecord
+from shared.domain.training import TrainingConfig
 from shared.errors import TrialError
 from shared.version import source_fingerprint
 from worker.engine.adam import Adam
@@ -69,7 +70,7 @@ class CheckpointStore(typing.Protocol):
 
 
 def train(
-    architecture: Architecture,
+    architecture: Tower,
     training: TrainingConfig,
     data: TrainingData,
     *,
@@ -113,7 +114,7 @@ class _Trainer:
 
     def __init__(
         self,
-        architecture: Architecture,
+        architecture: Tower,
         training: TrainingConfig,
         data: TrainingData,
         check_stop: Callable[[], None],
@@ -205,7 +206,7 @@ def _require_finite(loss: float, name: str, epoch: int, training: TrainingConfig
         )
 
 
-def _digest(architecture: Architecture, training: TrainingConfig, data: TrainingData) -> str:
+def _digest(architecture: Tower, training: TrainingConfig, data: TrainingData) -> str:
     """64 hex digits of all that a result depends on."""
     parts = {
         "code": source_fingerprint(*_CODE_OF_RESULTS),
