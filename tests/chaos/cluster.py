@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import psutil
 from sqlalchemy import Engine, text
 
 from scheduler.machine import Endpoints
@@ -29,21 +30,29 @@ TERMINAL = ("succeeded", "failed", "cancelled")
 
 # A fifth of a second an epoch on an idle core: small batches make many steps.
 SLOW_TRAINING = "batch_size = 1\npatience = 1000\n"
-ONE_TRIAL = f"""
+# Many more than a test lets pass before it acts: it may come late where others keep the cores busy.
+N_EPOCHS = 30
+
+
+def one_trial(max_epochs: int, embedding_sizes: Iterable[int] = (8,)) -> str:
+    """A sweep of one architecture, or one for each size, and the two baselines."""
+    return f"""
 [grid]
 merge = ["concatenate"]
-embedding_size = [8]
+embedding_size = {list(embedding_sizes)}
 dense_layers = [[4, 1]]
 
 [training]
-{SLOW_TRAINING}max_epochs = 12
+{SLOW_TRAINING}max_epochs = {max_epochs}
 """
+
+
+ONE_TRIAL = one_trial(N_EPOCHS)
 
 
 def short_trials(embedding_sizes: Iterable[int]) -> str:
     """A sweep of one epoch for each."""
-    sizes = ", ".join(map(str, embedding_sizes))
-    return ONE_TRIAL.replace("[8]", f"[{sizes}]").replace("max_epochs = 12", "max_epochs = 1")
+    return one_trial(1, embedding_sizes)
 
 
 @cache
@@ -134,6 +143,14 @@ class Cluster:
         (found,) = [one for one in trials if (one.label == label if label else not one.config.is_baseline)]
         return found
 
+    def holder(self, trial_id: int) -> psutil.Process:
+        """The task process that runs the trial now."""
+        statement = "select worker from trials where trial_id = :trial_id and status = 'running'"
+        ((worker,),) = wait_for(
+            lambda: self.select(statement, trial_id=trial_id), f"a process runs trial {trial_id}"
+        )
+        return psutil.Process(int(str(worker).rpartition("/")[2]))
+
     def select(self, statement: str, **parameters: object) -> list[tuple[object, ...]]:
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(statement), parameters)]
@@ -145,16 +162,13 @@ class Cluster:
             f"trial {trial_id} has finished epoch {epoch}",
         )
 
-    def wait_for_attempt(
-        self, trial_id: int, attempt: int, timeout_seconds: float = PATIENCE_SECONDS
-    ) -> None:
+    def wait_for_attempt(self, trial_id: int, attempt: int) -> None:
         statement = (
             "select 1 from trials where trial_id = :trial_id and attempt >= :attempt and status = 'running'"
         )
         wait_for(
             lambda: self.select(statement, trial_id=trial_id, attempt=attempt),
             f"attempt {attempt} of trial {trial_id} runs",
-            timeout_seconds,
         )
 
     def wait_for_end(self, sweep_id: int, timeout_seconds: float = 2 * PATIENCE_SECONDS) -> list[Trial]:

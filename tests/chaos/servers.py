@@ -19,7 +19,7 @@ from scheduler.machine.redis import RedisServer, can_ping, write_config
 from scheduler.machine.secret import new_password
 from shared.store.database import create_engine
 from shared.store.schema import upgrade_schema
-from tests.chaos.waiting import wait_for
+from tests.chaos.waiting import PATIENCE_SECONDS, wait_for
 
 
 class Server:
@@ -56,7 +56,7 @@ class Server:
         """Send the signal and wait for the end."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=PATIENCE_SECONDS)
 
 
 class Postgres(Server):
@@ -77,7 +77,7 @@ class Postgres(Server):
     def kill(self) -> None:
         """All its processes, as when the machine goes."""
         self.stop(signal.SIGKILL)
-        end_processes(find_processes(self.folder, [self.server.data]), signal.SIGKILL, timeout_seconds=10)
+        end_processes(find_processes(self.folder, [self.server.data]), signal.SIGKILL, timeout_seconds=60)
 
     def stop_fast(self) -> None:
         self.stop(signal.SIGINT)
@@ -129,7 +129,7 @@ class Worker(Server):
                     child.kill()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE_SECONDS)
 
 
 def _is_task_process(process: psutil.Process) -> bool:

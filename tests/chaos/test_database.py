@@ -63,10 +63,10 @@ def test_postgres_away_for_two_minutes_when_a_trial_finishes(cluster, undisturbe
     sweep_id = cluster.dispatch(ONE_TRIAL)
     worker = cluster.add_worker()
     cluster.add_watcher()
-    cluster.wait_for_epoch(cluster.trial(sweep_id).trial_id, 8)
+    cluster.wait_for_epoch(cluster.trial(sweep_id).trial_id, 2)
     cluster.postgres.kill()
+    wait_for(lambda: "waiting to write the result" in worker.log, "the trial is trained")
     time.sleep(OUTAGE_SECONDS)
-    assert "waiting to write the result" in worker.log
     cluster.postgres.start()
     started_at = time.monotonic()
     wait_for(lambda: cluster.trial(sweep_id).status == "succeeded", "the result is written")
@@ -105,11 +105,11 @@ def test_killed_at_random_points_of_the_finish_step(cluster):
     first, *others = claims(cluster, n_trials=N_KILLS + 1)
     started = time.monotonic()
     os.waitpid(finish_in_a_process(cluster, first, result), 0)
-    whole_seconds = time.monotonic() - started
+    longest_seconds = 1.3 * (time.monotonic() - started)
     n_whole = 0
     for claim in others:
         pid = finish_in_a_process(cluster, claim, result)
-        time.sleep(chance.uniform(0.0, 1.3 * whole_seconds))
+        time.sleep(chance.uniform(0.0, longest_seconds))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         # Waits for what the server is still doing for the dead process.
@@ -129,6 +129,8 @@ def test_killed_at_random_points_of_the_finish_step(cluster):
         whole, nothing = ("succeeded", n_rows, n_rows, 4, 3), ("queued", 0, 0, 0, 0)
         assert rows == [whole if ended is None else nothing]
         n_whole += ended is None
+        # The machine may get slower or faster meanwhile: half of them are to come to their end.
+        longest_seconds *= 0.95 if ended is None else 1.05
     MEASURED.append(f"killed {N_KILLS} times while finishing: {n_whole} whole, {N_KILLS - n_whole} nothing")
     assert 0 < n_whole < N_KILLS
 

@@ -3,13 +3,9 @@
 import signal
 import time
 
-import psutil
-
-from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, fingerprint
+from tests.chaos.cluster import N_EPOCHS, ONE_TRIAL, Cluster, assert_whole, fingerprint
 from tests.chaos.servers import Worker, paused
-from tests.chaos.waiting import MEASURED, wait_for
-
-RECOVERY_SECONDS = 60.0
+from tests.chaos.waiting import MEASURED, PATIENCE_SECONDS, wait_for
 
 
 def epochs_by_attempt(cluster: Cluster, trial_id: int) -> dict[int, list[int]]:
@@ -20,30 +16,24 @@ def epochs_by_attempt(cluster: Cluster, trial_id: int) -> dict[int, list[int]]:
     return dict(rows)  # type: ignore[arg-type]
 
 
-def busy_process(worker: Worker) -> psutil.Process:
-    """The only task process of a worker."""
-    (process,) = wait_for(worker.task_processes, "the worker has a task process")
-    return process
-
-
 def assert_resumed(cluster: Cluster, trial_id: int, n_attempts: int) -> None:
     """Every attempt went on where the one before had got to."""
     epochs = epochs_by_attempt(cluster, trial_id)
-    assert [epoch for attempt in sorted(epochs) for epoch in epochs[attempt]] == list(range(1, 13))
+    assert [epoch for attempt in sorted(epochs) for epoch in epochs[attempt]] == list(range(1, N_EPOCHS + 1))
     assert sorted(epochs) == list(range(1, n_attempts + 1))
 
 
 def test_killed_task_process_resumes_from_the_checkpoint(cluster, undisturbed):
     sweep_id = cluster.dispatch(ONE_TRIAL)
-    worker = cluster.add_worker()
+    cluster.add_worker()
     cluster.add_watcher()
     trial = cluster.trial(sweep_id)
     for attempt in (1, 2):
         cluster.wait_for_attempt(trial.trial_id, attempt)
         cluster.wait_for_epoch(trial.trial_id, 3 * attempt)
         killed_at = time.monotonic()
-        busy_process(worker).kill()
-        cluster.wait_for_attempt(trial.trial_id, attempt + 1, RECOVERY_SECONDS)
+        cluster.holder(trial.trial_id).kill()
+        cluster.wait_for_attempt(trial.trial_id, attempt + 1)
         MEASURED.append(f"task process killed: next attempt after {time.monotonic() - killed_at:.1f} s")
     cluster.wait_for_end(sweep_id)
     assert_whole(cluster, sweep_id)
@@ -66,12 +56,12 @@ def test_killed_worker_resumes_when_its_lease_has_run_out(cluster, undisturbed):
     for attempt in (1, 2):
         cluster.wait_for_attempt(trial.trial_id, attempt)
         cluster.wait_for_epoch(trial.trial_id, 3 * attempt)
-        process = busy_process(worker)
+        process = cluster.holder(trial.trial_id)
         killed_at = time.monotonic()
         worker.stop(signal.SIGKILL)
         wait_for(lambda process=process: not process.is_running(), "the task process ends with its parent")
         worker.start()
-        cluster.wait_for_attempt(trial.trial_id, attempt + 1, RECOVERY_SECONDS)
+        cluster.wait_for_attempt(trial.trial_id, attempt + 1)
         MEASURED.append(f"worker killed: next attempt after {time.monotonic() - killed_at:.1f} s")
     cluster.wait_for_end(sweep_id)
     assert_whole(cluster, sweep_id)
@@ -82,12 +72,12 @@ def test_killed_worker_resumes_when_its_lease_has_run_out(cluster, undisturbed):
 
 def test_trial_that_kills_its_process_fails_after_three_attempts(cluster):
     sweep_id = cluster.dispatch(ONE_TRIAL)
-    worker = cluster.add_worker()
+    cluster.add_worker()
     cluster.add_watcher()
     trial = cluster.trial(sweep_id)
     for attempt in (1, 2, 3):
         cluster.wait_for_attempt(trial.trial_id, attempt)
-        (process,) = wait_for(worker.task_processes, "the worker has a task process")
+        process = cluster.holder(trial.trial_id)
         process.send_signal(signal.SIGSEGV)
         wait_for(lambda process=process: not process.is_running(), "the process ends")
     cluster.wait_for_end(sweep_id)
@@ -99,19 +89,19 @@ def test_trial_that_kills_its_process_fails_after_three_attempts(cluster):
 
 
 def test_terminated_worker_hands_its_trial_to_another(cluster, undisturbed):
+    first, second = cluster.add_worker(wait=False), cluster.add_worker(wait=False)
+    for worker in (first, second):
+        worker.wait_until_ready()
     sweep_id = cluster.dispatch(ONE_TRIAL)
-    first = cluster.add_worker()
-    second = cluster.add_worker(wait=False)
     trial = cluster.trial(sweep_id)
     cluster.wait_for_epoch(trial.trial_id, 3)
-    second.wait_until_ready()
     stopped, other = (first, second) if _holds(first, cluster.trial(sweep_id).worker) else (second, first)
     terminated_at = time.monotonic()
     stopped.send(signal.SIGTERM)
-    cluster.wait_for_attempt(trial.trial_id, 2, RECOVERY_SECONDS)
+    cluster.wait_for_attempt(trial.trial_id, 2)
     MEASURED.append(f"worker terminated: another went on after {time.monotonic() - terminated_at:.1f} s")
     assert stopped.process is not None
-    stopped.process.wait(timeout=30)
+    stopped.process.wait(timeout=PATIENCE_SECONDS)
     MEASURED.append(f"worker terminated: it had ended after {time.monotonic() - terminated_at:.1f} s")
     assert _holds(other, cluster.trial(sweep_id).worker)
     cluster.wait_for_end(sweep_id)
@@ -131,9 +121,9 @@ def test_paused_process_cannot_overwrite_the_attempt_that_replaced_it(cluster, u
     cluster.add_watcher()
     trial = cluster.trial(sweep_id)
     cluster.wait_for_epoch(trial.trial_id, 3)
-    with paused(busy_process(late)):
+    with paused(cluster.holder(trial.trial_id)):
         cluster.add_worker()
-        cluster.wait_for_attempt(trial.trial_id, 2, RECOVERY_SECONDS)
+        cluster.wait_for_attempt(trial.trial_id, 2)
     cluster.wait_for_end(sweep_id)
     wait_for(lambda: "superseded by another attempt" in late.log, "the late process notices")
     assert_whole(cluster, sweep_id)

@@ -10,7 +10,7 @@ import redis
 
 from tests.chaos.cluster import Cluster, assert_whole
 from tests.chaos.servers import Worker
-from tests.chaos.waiting import MEASURED
+from tests.chaos.waiting import MEASURED, PATIENCE_SECONDS
 
 N_FAULTS = 12
 SWEEP = """
@@ -91,7 +91,7 @@ def test_random_faults_lose_and_double_nothing(cluster):
         print(f"fault {number}: {fault.__name__} {worker.hostname}")  # noqa: T201
         fault(cluster, worker, chance)
     faults_ended_at = time.monotonic()
-    trials = cluster.wait_for_end(sweep_id, 400)
+    trials = cluster.wait_for_end(sweep_id, 4 * PATIENCE_SECONDS)
     assert_whole(cluster, sweep_id)
     # Some may have lost three attempts; a second `make sweep` runs exactly those again.
     failed = [trial for trial in trials if trial.status == "failed"]

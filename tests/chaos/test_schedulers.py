@@ -10,11 +10,11 @@ from scheduler.progress import watch_sweep
 from shared.console import PlainConsole
 from shared.queue import find_messages
 from shared.store.database import create_engine
-from tests.chaos.cluster import ONE_TRIAL, Cluster, assert_whole, short_trials
+from tests.chaos.cluster import Cluster, assert_whole, short_trials
 
 N_KILLS = 20
 # Forty trials, so that storing and publishing takes a while.
-FORTY_TRIALS = ONE_TRIAL.replace("[8]", f"[{', '.join(map(str, range(1, 41)))}]")
+FORTY_TRIALS = short_trials(range(1, 41))
 SIX_TRIALS = short_trials((4, 6, 8, 10))
 
 
