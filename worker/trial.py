@@ -85,7 +85,7 @@ def run_trial(
     try:
         # An attempt that is killed before its first epoch has a log too.
         log.save()
-        split = split_ratings(dataset.n_ratings, claim.protocol)
+        split = split_ratings(dataset, claim.protocol)
         if claim.config.baseline is not None:
             fitted = _fit_baseline(claim.config.baseline, dataset, split)
         else:

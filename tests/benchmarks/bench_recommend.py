@@ -108,7 +108,7 @@ def print_heads(dataset: Dataset, repeats: int) -> None:
 
 
 def head_rows(dataset: Dataset, repeats: int) -> Iterator[tuple[object, ...]]:
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
 
     def evaluate(scorer: Scorer) -> None:
         rankings = recommend_all(scorer, dataset, split, PROTOCOL)
@@ -174,7 +174,7 @@ def print_implicit(dataset: Dataset, repeats: int) -> None:
     topk = importlib.import_module("implicit.cpu.topk").topk
     architecture = Tower("multiply", EMBEDDING_SIZE, (1,))
     weights = random_weights(architecture, dataset.n_users, dataset.n_items)
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
     scorer = weights_scorer(architecture, weights, dataset.n_items)
     users = weights.user_embedding * weights.dense[0][0][:, 0]
     seen = csr_matrix(
@@ -197,7 +197,7 @@ def print_implicit(dataset: Dataset, repeats: int) -> None:
 
 def print_large(n_users: int, n_items: int) -> None:
     dataset = random_dataset(n_users, n_items, n_ratings_a_user=50)
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
     architecture = Tower("multiply", EMBEDDING_SIZE, (64, 32, 1))
     scorer = weights_scorer(architecture, random_weights(architecture, n_users, n_items), n_items)
     before = peak_memory_bytes()

@@ -125,7 +125,7 @@ def fit_cornac(*, prepared: str, n_epochs: int) -> dict[str, float]:
 
 def _columns(prepared: str) -> tuple[Any, Any, Any, Any]:
     dataset = open_dataset(prepared)
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
     return dataset.user_index, dataset.item_index, dataset.ratings, split
 
 

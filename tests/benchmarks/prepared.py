@@ -33,7 +33,7 @@ def prepared_dataset() -> Iterator[str]:
         path = Path(folder) / "ml-1m.npz"
         with path.open("wb") as file:
             dataset.write(file)
-        print(f"\nMovieLens 1M: {len(split_ratings(dataset.n_ratings, PROTOCOL).train):,} training ratings.")
+        print(f"\nMovieLens 1M: {len(split_ratings(dataset, PROTOCOL).train):,} training ratings.")
         yield str(path)
 
 

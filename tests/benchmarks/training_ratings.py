@@ -10,7 +10,7 @@ from worker.families.tower.training import TrainingData
 
 def training_data(dataset: Dataset) -> TrainingData:
     """The reference protocol's split."""
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
 
     def take(positions: np.ndarray) -> Ratings:
         return Ratings(

@@ -68,7 +68,7 @@ def test_ml_1m_has_no_phantom_items(ml_1m):
 
 @needs_ml_1m
 def test_ml_1m_splits_as_in_the_reference_run(ml_1m):
-    split = split_ratings(ml_1m.n_ratings, Protocol(validation_fraction=0.1))
+    split = split_ratings(ml_1m, Protocol(validation_fraction=0.1))
     assert (len(split.train), len(split.validation)) == (900_188, 100_021)
 
 

@@ -52,7 +52,7 @@ def test_user_item_bias_by_hand():
 
 def test_user_item_bias_solves_the_damped_least_squares():
     dataset = random_dataset(30, 40, 300)
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer, _ = fit_baseline("user_item_bias", dataset, split)
 
     # The same problem as one dense ridge regression over 30 + 40 biases.

@@ -180,7 +180,7 @@ def test_metrics_without_a_denominator_are_left_out():
 
 def test_all_shares_are_between_0_and_1():
     dataset = random_dataset(60, 150, 1500)
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer = vector_scorer(60, 150)
 
     values = validation_metrics(

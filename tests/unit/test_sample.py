@@ -66,7 +66,7 @@ def test_few_items_take_a_large_share_of_the_ratings(sample):
 
 def test_what_a_model_can_learn_beats_the_averages(sample):
     """Validation RMSE: the mean, item means, user and item biases, each well below the one before."""
-    split = split_ratings(sample.n_ratings, Protocol())
+    split = split_ratings(sample, Protocol())
     user, item, rating = (
         array[split.train] for array in (sample.user_index, sample.item_index, sample.ratings)
     )

@@ -55,7 +55,7 @@ def test_evaluated_lists_keep_validation_and_unrated_items():
 def test_recommendations_equal_brute_force(k, min_support):
     dataset = random_dataset(60, 150, 1500)
     protocol = Protocol(k=k, min_support=min_support)
-    split = split_ratings(dataset.n_ratings, protocol)
+    split = split_ratings(dataset, protocol)
     scorer = vector_scorer(60, 150)
     scores = exact_scores(scorer, *all_pairs(60, 150)).reshape(60, 150)
 
@@ -69,7 +69,7 @@ def test_users_with_fewer_candidates_get_exactly_those():
     # User 0 rated all but two of the 27 items with ratings, and three items have none.
     dataset = random_dataset(10, 30, 60)
     protocol = Protocol(k=20, min_support=0)
-    split = split_ratings(dataset.n_ratings, protocol)
+    split = split_ratings(dataset, protocol)
 
     lists = lists_of(recommend_all(vector_scorer(10, 30), dataset, split, protocol).recommendations, 10)
 
@@ -101,7 +101,7 @@ def test_users_without_training_ratings_are_ranked_by_their_scores():
 
 def test_ties_are_in_item_order():
     dataset = random_dataset(20, 100, 300)
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     item_scores = np.arange(100) // 10  # Ten items share each score.
 
     recommended = recommend_all(item_scorer(20, item_scores), dataset, split, Protocol()).recommendations
@@ -137,7 +137,7 @@ def test_order_is_that_of_float64_where_float32_sums_go_wrong():
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_lists_do_not_depend_on_block_size_or_threads(block_scores, n_threads):
     dataset = random_dataset(60, 150, 1500)
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer = vector_scorer(60, 150)
     expected = recommend_all(scorer, dataset, split, Protocol())
 

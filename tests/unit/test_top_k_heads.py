@@ -91,7 +91,7 @@ def dataset():
 def test_lists_equal_brute_force_with_ties(merge, activation, dataset):
     architecture = Tower(merge, 6, (8, 4, 1), activation)
     weights = fill_ties(random_weights(architecture))
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer = weights_scorer(architecture, weights, N_ITEMS)
 
     recommended = recommend_all(scorer, dataset, split, Protocol()).recommendations
@@ -159,7 +159,7 @@ def test_items_and_users_are_cut_into_tiles(merge, monkeypatch):
 @pytest.mark.parametrize("merge", MERGES)
 def test_lists_of_heads_do_not_depend_on_block_size_or_threads(merge, activation, dataset):
     architecture = Tower(merge, 6, (8, 4, 1), activation)
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer = weights_scorer(architecture, random_weights(architecture), N_ITEMS)
     expected = recommend_all(scorer, dataset, split, Protocol())
 
@@ -175,7 +175,7 @@ def test_a_collapsed_head_recommends_in_item_order(dataset):
     weights = random_weights(architecture)
     weights.dense[0][1][:] = -1000
     weights.dense[1][1][:] = -1
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer = weights_scorer(architecture, weights, N_ITEMS)
 
     recommended = recommend_all(scorer, dataset, split, Protocol()).recommendations
@@ -199,7 +199,7 @@ def test_lists_are_those_of_the_saved_keras_model(merge, activation, dataset, tm
     model = build_model(architecture, N_USERS, N_ITEMS + 3, random_seed=1)
     model.set_weights(random_weights(architecture))
     model.save(tmp_path / "model.keras")
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer = weights_scorer(architecture, model.weights(), N_ITEMS)
     user_index, item_index = all_pairs(N_USERS, N_ITEMS)
 
