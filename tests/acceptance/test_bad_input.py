@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, Make
+from tests.acceptance.conftest import Make
 
 _GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'
 
