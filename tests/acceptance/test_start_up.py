@@ -147,7 +147,7 @@ def test_an_environment_without_pip_is_built_anew(clone: Clone) -> None:
     subprocess.run(["python3", "-m", "venv", "--without-pip", ".venv"], cwd=clone.folder, check=True)
     result = clone.set_up()
     assert "Removing .venv: its pip does not run: " in result.stdout
-    assert "No module named pip" in result.stdout
+    assert "No module named 'pip'" in result.stdout
     clone.assert_whole()
 
 
