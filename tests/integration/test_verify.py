@@ -16,6 +16,9 @@ from shared.settings import PROJECT_ROOT
 from tests.factories import claim_label, store_sweep
 from worker.trial import run_trial
 
+# Keras 3 under NumPy 2, when it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 # More models than TensorFlow lets pass without advice about retracing.
 MERGES = ("concatenate", "multiply", "average", "dot")
 TRAINING = TrainingConfig(max_epochs=1, batch_size=4096)
