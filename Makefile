@@ -31,11 +31,15 @@ endif
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-$(INSTALLED): requirements.lock
+$(INSTALLED): requirements.lock .venv/bin/python
 	@scheduler/machine/venv.sh $< $@
 
-$(SETUP_DEV): requirements-dev.lock
-	@scheduler/machine/venv.sh $< $@ && touch $(INSTALLED)
+$(SETUP_DEV): requirements-dev.lock .venv/bin/python
+	@scheduler/machine/venv.sh $< $@ $(INSTALLED)
+
+# It leads to the system's Python: where that is gone, nothing counts as installed.
+.venv/bin/python:
+	@rm -f $(INSTALLED) $(SETUP_DEV)
 
 .PHONY: setup
 setup: $(INSTALLED) ## build .venv (every other target does so when needed)

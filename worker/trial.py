@@ -17,6 +17,7 @@ from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.baselines import fit_baseline
 from worker.metrics.validation import validation_metrics
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
+from worker.process.quiet import quiet_tensorflow
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import predict_top_rated, recommend_all
 from worker.trial_log import TrialLog
@@ -123,7 +124,8 @@ def _train(  # noqa: PLR0917  Its arguments are those of the trial, passed on on
     on_epoch: Callable[[EpochRecord], None],
     check_stop: Callable[[], None],
 ) -> _Fitted:
-    # TensorFlow, which a baseline does not need.
+    quiet_tensorflow()
+    # They import it; a baseline does not need it.
     from worker.engine.batches import Ratings  # noqa: PLC0415
     from worker.families.tower.scorer import weights_scorer  # noqa: PLC0415
     from worker.families.tower.training import TrainingData, train  # noqa: PLC0415

@@ -20,5 +20,4 @@ def verify(sweep_name: str | None) -> None:
     engine.dispose()
     environment = os.environ | program_environment(settings, settings.state_dir.resolve(), endpoints)
     command = [sys.executable, "-m", "worker.verify", str(sweep.sweep_id)]
-    # TensorFlow would tell the person what only concerns whoever builds it.
-    os.execve(command[0], command, environment | {"TF_CPP_MIN_LOG_LEVEL": "3"})  # noqa: S606  It becomes it.
+    os.execve(command[0], command, environment)  # noqa: S606  It becomes it.

@@ -1,15 +1,18 @@
 """What a person asks of results: progress, leaderboard, the lists of one user."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Engine, Row, text
+import numpy.typing as npt
+from sqlalchemy import Engine, Row, TextClause, text
 
 from shared.datasets.dataset import Dataset
 from shared.domain.records import (
     LeaderboardRow,
     RankedItems,
+    RatedItems,
     RatingPrediction,
     Recommendation,
     SweepProgress,
@@ -17,6 +20,7 @@ from shared.domain.records import (
 from shared.store.database import transaction
 
 Record = TypeVar("Record")
+Indices = npt.NDArray[np.int32]
 
 _PROGRESS = text("""
     select
@@ -63,6 +67,12 @@ _STORED_LISTS = text("""
     where trial_id = :trial_id
         and sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
 """)
+_STORED_PREDICTIONS = text("""
+    select user_id, rank, item_id, rating, prediction
+    from rating_predictions
+    where trial_id = :trial_id
+        and sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
+""")
 
 
 def sweep_progress(engine: Engine) -> list[SweepProgress]:
@@ -100,20 +110,35 @@ def validation_metrics_of(engine: Engine, trial_id: int) -> dict[str, float]:
 
 
 def stored_recommendations(engine: Engine, trial_id: int, dataset: Dataset) -> RankedItems:
-    """All stored lists of a trial, as they were written."""
+    """All stored lists of a trial, as they were written; unknown ids are -1."""
+    rows = _stored_rows(engine, _STORED_LISTS, trial_id)
+    users, ranks, items, order = _stored_keys(rows, dataset)
+    score = np.array([row.score for row in rows], np.float32)
+    return RankedItems(users[order], ranks[order], items[order], score[order])
+
+
+def stored_rating_predictions(engine: Engine, trial_id: int, dataset: Dataset) -> RatedItems:
+    """All stored rating predictions of a trial, as they were written; unknown ids are -1."""
+    rows = _stored_rows(engine, _STORED_PREDICTIONS, trial_id)
+    users, ranks, items, order = _stored_keys(rows, dataset)
+    prediction = np.array([row.prediction for row in rows], np.float32)
+    rating = np.array([row.rating for row in rows], np.float32)
+    return RatedItems(users[order], ranks[order], items[order], rating[order], prediction[order])
+
+
+def _stored_rows(engine: Engine, query: TextClause, trial_id: int) -> Sequence[Row[Any]]:
+    with transaction(engine) as connection:
+        return connection.execute(query, {"trial_id": trial_id}).all()
+
+
+def _stored_keys(rows: Sequence[Row[Any]], dataset: Dataset) -> tuple[Indices, Indices, Indices, Indices]:
+    """user_index, rank and item_index of every row, and their order by user, then rank."""
     user_index = {user_id: index for index, user_id in enumerate(dataset.user_ids.tolist())}
     item_index = {item_id: index for index, item_id in enumerate(dataset.item_ids.tolist())}
-    with transaction(engine) as connection:
-        rows = connection.execute(_STORED_LISTS, {"trial_id": trial_id}).all()
-    users = np.array([user_index[row.user_id] for row in rows], np.int32)
+    users = np.array([user_index.get(row.user_id, -1) for row in rows], np.int32)
     ranks = np.array([row.rank for row in rows], np.int32)
-    order = np.lexsort((ranks, users))
-    return RankedItems(
-        user_index=users[order],
-        rank=ranks[order],
-        item_index=np.array([item_index[row.item_id] for row in rows], np.int32)[order],
-        score=np.array([row.score for row in rows], np.float32)[order],
-    )
+    items = np.array([item_index.get(row.item_id, -1) for row in rows], np.int32)
+    return users, ranks, items, np.lexsort((ranks, users)).astype(np.int32)
 
 
 def _record(kind: type[Record], row: Row[Any]) -> Record:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, Make
+from tests.acceptance.conftest import Make
 
 _GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'
 
@@ -115,22 +115,3 @@ def test_recommend_without_a_user_says_how(make: Make):
 def test_results_before_anything_runs_name_the_remedy(make: Make, tmp_path, target):
     result = make(target, "USER=1", environment={"STATE_DIR": str(tmp_path / "nothing here")})
     assert "make sweep" in _only_line(result)
-
-
-def test_a_python_that_is_too_old_is_refused_with_the_remedy(tmp_path):
-    old = tmp_path / "python3"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.8.18\nexit 1\n')
-    old.chmod(0o755)
-    script = ROOT / "scheduler" / "machine" / "venv.sh"
-    result = subprocess.run(
-        ["sh", script, "requirements.lock", "stamp"],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHON": str(old)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "found: Python 3.8.18" in result.stderr
-    assert not (tmp_path / ".venv").exists()

@@ -10,7 +10,6 @@ from typing import Any, get_args
 from shared.domain.families.tower import Activation, Merge
 from tests.benchmarks.bench_sweep import N_WORKERS, ROW, SHORT_SWEEP
 from tests.benchmarks.fresh_process import measure
-from tests.benchmarks.prepared import set_data_dir
 from tests.benchmarks.report import (
     describe,
     judge,
@@ -88,7 +87,6 @@ def sweep_rows(cold: SampledSweep, warm: SampledSweep) -> Iterator[tuple[object,
 
 def whole_sweep(*, quick: bool) -> None:
     """The same sweep twice, from no services and no results; the second finds the first one's programs."""
-    set_data_dir()
     with installed_copy() as copy:
         short = copy.parent / "short.toml"
         short.write_text(SHORT_SWEEP.format(merges='["average"]', n_epochs=1))

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from scheduler import free_ports
 from scheduler.free_ports import why_not
 from scheduler.machine import ports
 from shared.errors import ServiceError
@@ -55,6 +56,31 @@ def test_a_fixed_port_that_is_taken_names_variable_and_remedy(
         monkeypatch.setenv("FLOWER_PORT", str(taken))
         with pytest.raises(ServiceError, match=f"FLOWER_PORT={taken}: .* choose another FLOWER_PORT"):
             ports.choose_ports(("flower",), {})
+
+
+def test_a_fixed_port_below_1024_names_the_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Postgres runs as an ordinary account, also when the caller is root.
+    monkeypatch.setattr(free_ports, "first_port_for_everybody", lambda: 1024)
+    monkeypatch.setattr(ports.os, "geteuid", lambda: 0)
+    monkeypatch.setenv("POSTGRES_PORT", "80")
+    with pytest.raises(ServiceError, match="POSTGRES_PORT=80: an ordinary account may listen on ports from"):
+        ports.choose_ports(("postgres",), {})
+
+
+def test_two_services_may_not_have_one_fixed_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = ports.free_port()
+    monkeypatch.setenv("REDIS_PORT", str(port))
+    monkeypatch.setenv("FLOWER_PORT", str(port))
+    with pytest.raises(ServiceError, match=f"={port}: REDIS_PORT and FLOWER_PORT must differ"):
+        ports.choose_ports(("redis", "flower"), {})
+
+
+def test_a_remembered_port_gives_way_to_the_fixed_one_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = ports.free_port()
+    monkeypatch.setenv("FLOWER_PORT", str(port))
+    chosen = ports.choose_ports(("redis", "flower"), {"redis": port})
+    assert chosen["flower"] == port
+    assert chosen["redis"] != port
 
 
 def test_ports_of_running_services_are_kept_although_they_are_taken() -> None:

@@ -1,0 +1,127 @@
+"""`python -m worker.verify` on a stored sweep: as it was made, and after each stored thing was changed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from shared import store
+from shared.datasets import store_prepared
+from shared.datasets.sources.sample import generate_sample
+from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
+from shared.domain.protocol import Protocol
+from shared.settings import PROJECT_ROOT
+from tests.factories import claim_label, store_sweep
+from worker.trial import run_trial
+
+# Keras 3 under NumPy 2, when it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+# More models than TensorFlow lets pass without advice about retracing.
+MERGES = ("concatenate", "multiply", "average", "dot")
+TRAINING = TrainingConfig(max_epochs=1, batch_size=4096)
+TOWERS = [
+    *(TrialConfig(Architecture(merge, 4, (1,)), TRAINING) for merge in MERGES),
+    *(TrialConfig(Architecture(merge, 4, (3, 1), "relu"), TRAINING) for merge in MERGES),
+]
+BASELINES = [TrialConfig(baseline="item_popularity"), TrialConfig(baseline="user_item_bias")]
+TOWER, BASELINE = TOWERS[0].label, BASELINES[1].label
+
+
+@pytest.fixture(scope="module")
+def made(postgres_server, template_database, tmp_path_factory):
+    """Results of a small sweep, computed once, with the folder of their models."""
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    dataset = generate_sample()
+    # Beside the folders of databases, where version 0.1 put it: each test has a database of its own.
+    store_prepared(artifacts.as_uri(), dataset)
+    return artifacts, dataset, {}
+
+
+@pytest.fixture
+def sweep_id(engine, made):
+    artifacts, dataset, results = made
+    sweep = store_sweep(engine, dataset, [*TOWERS, *BASELINES], protocol=Protocol(k=5))
+    for config in (*TOWERS, *BASELINES):
+        claim = claim_label(engine, sweep.sweep_id, config.label)
+        if config.label not in results:
+            results[config.label] = run_trial(
+                claim, dataset, artifacts.as_uri(), lambda _epoch: None, lambda: None
+            )
+        assert store.finish_trial(engine, claim, results[config.label], dataset)
+    return sweep.sweep_id
+
+
+def verify(made, database_url, sweep_id):
+    artifacts, _, _ = made
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"} | {
+        "DATABASE_URL": database_url,
+        "ARTIFACT_URL": artifacts.as_uri(),
+        "STATE_DIR": str(artifacts / "state"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "worker.verify", str(sweep_id)],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def test_a_sweep_as_it_was_made_passes_and_tensorflow_says_nothing(made, database_url, sweep_id):
+    done = verify(made, database_url, sweep_id)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(": as stored") == len(TOWERS) + len(BASELINES)
+    assert "metrics, lists and rating predictions follow from the saved models" in " ".join(
+        done.stdout.split()
+    )
+
+
+def test_each_change_of_what_is_stored_is_named(made, engine, database_url, sweep_id):
+    """Every change is of another trial, so that one run shows that each is found by itself."""
+    labels = [*(tower.label for tower in TOWERS), BASELINE]
+    changes = {
+        "val_rmse, by which it is ranked, is stored as": "update trials"
+        " set val_rmse = val_rmse - 0.001 where",
+        "rmse is stored as": "update metrics set value = value - 0.001 where name = 'rmse' and",
+        "ndcg@5 is stored as": "update metrics set value = value + 0.5 where name = 'ndcg@5' and",
+        "stored recommendations differ": "update recommendations set score = score + 0.001"
+        " where rank = 1 and",
+        "stored rating predictions differ": "update rating_predictions set prediction = prediction + 0.001"
+        " where rank = 1 and",
+        "mae is stored as None": "delete from metrics where name = 'mae' and",
+    }
+    expected = dict(zip(labels, changes, strict=False))
+    # A baseline is ranked by the very number of its metric.
+    expected[BASELINE] = "val_rmse, by which it is ranked, is stored as"
+    with engine.begin() as connection:
+        for label, words in expected.items():
+            change = f"{changes[words]} trial_id = (select trial_id from trials where label = :label)"
+            assert connection.execute(text(change), {"label": label}).rowcount > 0
+    done = verify(made, database_url, sweep_id)
+    assert done.returncode == 1
+    found = dict(line.split(": ", 1) for line in done.stdout.splitlines() if line.split(": ")[0] in labels)
+    for label in labels:
+        assert expected.get(label, "as stored") in found[label], found
+        assert ";" not in found[label]
+
+
+def test_predictions_of_another_rating_or_item_are_found(made, engine, database_url, sweep_id):
+    change = "where rank = 1 and trial_id = (select trial_id from trials where label = :label)"
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"update rating_predictions set rating = rating + 0.5 {change}"), {"label": TOWER}
+        )
+        connection.execute(
+            text(f"update rating_predictions set item_id = 'no such' {change} and user_id = '1'"),
+            {"label": BASELINE},
+        )
+    done = verify(made, database_url, sweep_id)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    for label in (TOWER, BASELINE):
+        assert f"{label}: stored rating predictions differ from the model's\n" in done.stdout
