@@ -67,7 +67,7 @@ class LinearPrior:
         # Along the eigenvectors of Λ the numbers of a row, and so those of a coefficient, are independent.
         eigenvalues, eigenvectors = np.linalg.eigh(precision)
         basis, precisions = eigenvectors.astype(np.float32), eigenvalues.astype(np.float32)
-        residuals: Float32s = (deviations - self.explained) @ basis
+        residuals = np.asarray((deviations - self.explained) @ basis, np.float32)
         for group, coefficients in zip(self._groups, self.coefficients, strict=True):
             turned = coefficients @ basis
             noise = random.standard_normal(coefficients.shape, np.float32)
