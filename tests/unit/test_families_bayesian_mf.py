@@ -235,7 +235,7 @@ def test_posterior_mean_is_exact_when_the_samples_span_no_more_than_is_kept():
         total += users[:, :2] @ items[:, :2].T + users[:, 2:] + items[:, 2]
     user_vectors, item_vectors, user_offsets, item_offsets = mean.mean()
 
-    assert user_vectors.shape[1] <= 8
+    assert user_vectors.shape[1] <= 12
     product = user_vectors @ item_vectors.T + user_offsets[:, None] + item_offsets
     np.testing.assert_allclose(product, total / 50, atol=1e-5)
 
@@ -355,8 +355,8 @@ def test_records_follow_the_mean_that_is_served():
     error = scorer.predict_ratings(validation.user_index, validation.item_index) - validation.rating
 
     assert [record.epoch for record in records] == list(range(1, 13))
-    # Served vectors are cut to 4 sizes, here 12 of 15 columns.
-    assert records[-1].val_rmse == pytest.approx(math.sqrt((error**2).mean()), abs=0.01)
+    # Six sizes are kept, here more than there are items: nothing is cut.
+    assert records[-1].val_rmse == pytest.approx(math.sqrt((error**2).mean()), abs=1e-5)
     assert records[-1].val_loss == pytest.approx(records[-1].val_rmse ** 2)
     assert fitted.epochs == ()
 
@@ -510,3 +510,17 @@ def test_burn_in_must_leave_sweeps_to_average():
         ValidationError, match="burn_in must leave sweeps to average; got burn_in 5 of sweeps 5"
     ):
         BayesianMf(sweeps=5, burn_in=5)
+
+
+def test_ratings_are_grouped_by_the_rows_that_have_any():
+    user_index, item_index = np.array([3, 0, 3, 3], np.int32), np.array([1, 1, 4, 1], np.int32)
+    ratings = np.array([5, 4, 3, 2], np.float32)
+
+    users, items = group_ratings(user_index, item_index, ratings, 5, 6)
+
+    assert users.rated.tolist() == [0, 3]
+    assert users.without_ratings.tolist() == [1, 2, 4]
+    # Items 1 and 4 are 0 and 1 among the rated ones; a rating given twice counts twice.
+    assert (users.starts.tolist(), users.columns.tolist()) == ([0, 1, 4], [0, 0, 1, 0])
+    assert users.ratings.tolist() == [4, 5, 3, 2]
+    assert (items.starts.tolist(), items.columns.tolist()) == ([0, 3, 4], [1, 0, 1, 1])

@@ -163,6 +163,25 @@ def sample_coefficients(  # noqa: PLR0917  As above.
 
 
 @_compiled
+def group_by_row(
+    rows: Int32s, columns: Int32s, values: Float32s, n_rows: int
+) -> tuple[Int64s, Int32s, Float32s]:
+    """Starts, columns and values of each row, in the order given: a counting sort, duplicates are kept."""
+    starts = np.zeros(n_rows + 1, np.int64)
+    for row in rows:
+        starts[row + 1] += 1
+    for row in range(n_rows):
+        starts[row + 1] += starts[row]
+    ends = starts[:-1].copy()
+    grouped_columns, grouped_values = np.empty_like(columns), np.empty_like(values)
+    for k in range(len(rows)):
+        place = ends[rows[k]]
+        grouped_columns[place], grouped_values[place] = columns[k], values[k]
+        ends[rows[k]] += 1
+    return starts, grouped_columns, grouped_values
+
+
+@_compiled
 def sum_squared_errors(
     starts: Int64s, columns: Int32s, ratings: Float32s, samples: Float32s, others: Float32s
 ) -> float:

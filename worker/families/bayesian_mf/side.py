@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from worker.families.bayesian_mf.kernels import Float32s, Int32s, Int64s
+from worker.families.bayesian_mf.kernels import Float32s, Int32s, Int64s, group_by_row
 
 # Multiplications between two looks at whether to stop: a fraction of a second.
 _WORK_AT_ONCE = 2e9
@@ -63,18 +63,20 @@ def group_ratings(
     user_index: Int32s, item_index: Int32s, ratings: Float32s, n_users: int, n_items: int
 ) -> tuple[Side, Side]:
     """The same ratings by users and by items."""
-    rated_users, users = np.unique(user_index, return_inverse=True)
-    rated_items, items = np.unique(item_index, return_inverse=True)
+    (rated_users, users), (rated_items, items) = (
+        _renumber(user_index, n_users),
+        _renumber(item_index, n_items),
+    )
     return (
-        _group(n_users, rated_users, users, items, ratings),
-        _group(n_items, rated_items, items, users, ratings),
+        Side(n_users, rated_users, *group_by_row(users, items, ratings, len(rated_users))),
+        Side(n_items, rated_items, *group_by_row(items, users, ratings, len(rated_items))),
     )
 
 
-def _group(n_rows: int, rated: Int32s, rows: Int64s, columns: Int64s, ratings: Float32s) -> Side:
-    order = np.argsort(rows, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(rated)))]).astype(np.int64)
-    return Side(n_rows, rated.astype(np.int64), starts, columns[order].astype(np.int32), ratings[order])
+def _renumber(index: Int32s, n_rows: int) -> tuple[Int64s, Int32s]:
+    """The rows that occur, ascending, and the index counting them alone."""
+    occurs = np.bincount(index, minlength=n_rows) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[index]
 
 
 def implicit_sum(side: Side, other: Side, precision: float) -> Features:
