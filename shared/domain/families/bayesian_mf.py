@@ -1,7 +1,7 @@
 """Bayesian matrix factorisation by Gibbs sampling.
 
-Salakhutdinov, Mnih 2008, Bayesian probabilistic matrix factorization; side information as in Macau, Simm et
-al. 2015.
+Salakhutdinov, Mnih 2008, Bayesian probabilistic matrix factorization; side information as in Macau,
+Simm et al. 2015.
 """
 
 from typing import ClassVar
@@ -34,9 +34,15 @@ class BayesianMf:
     side_information: bool = True
     implicit_items: bool = True
     implicit_users: bool = True
-    feature_precision: PositiveFloat = 10.0
-    implicit_precision: PositiveFloat = 10.0
+    feature_precision: PositiveFloat = 60.0
+    implicit_precision: PositiveFloat = 60.0
     random_seed: Seed = 4
+
+    def __post_init__(self) -> None:
+        if self.burn_in >= self.sweeps:
+            raise ValueError(
+                f"burn_in must leave sweeps to average; got burn_in {self.burn_in} of sweeps {self.sweeps}"
+            )
 
     @property
     def label(self) -> str:
