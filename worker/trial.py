@@ -1,29 +1,22 @@
 """One trial from data to result; no Celery, no SQL."""
 
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.artifacts import read_artifact, write_artifact
 from shared.datasets import Dataset, Split, n_item_rows, split_ratings
-from shared.errors import TrialError
+from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
-from worker.families.baselines import fit_baseline
-from worker.metrics.validation import validation_metrics
+from worker.families.contract import FitContext, FitData, Fitted, Observations
+from worker.families.registry import family_of, file_suffix, pack_model
+from worker.metrics import measure
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
-from worker.process.quiet import quiet_tensorflow
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import predict_top_rated, recommend_all
 from worker.trial_log import TrialLog
-
-if TYPE_CHECKING:
-    from worker.families.tower.training import TrainedModel
 
 
 class ArtifactCheckpoint:
@@ -87,12 +80,30 @@ def run_trial(
         # An attempt that is killed before its first epoch has a log too.
         log.save()
         split = split_ratings(dataset, claim.protocol)
-        if claim.config.baseline is not None:
-            fitted = _fit_baseline(claim.config.baseline, dataset, split)
-        else:
-            fitted = _train(claim, dataset, split, artifacts_url, log, on_epoch, check_stop)
+        architecture, training = claim.config.architecture, claim.config.training
+        data = fit_data(dataset, split, claim.protocol)
+        family = family_of(architecture)
+        started = time.perf_counter()
+        context = FitContext(
+            check_stop=check_stop,
+            on_epoch=lambda epoch: _show(epoch, log, on_epoch),
+            checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
+        )
+        fitted = family.fit(architecture, training, data, context)
+        train_seconds = time.perf_counter() - started
+        log.write(f"fitted in {train_seconds:.2f} s, {fitted.n_parameters:,} numbers learned")
+        if fitted.best_epoch is not None:
+            log.write(f"smallest validation RMSE {fitted.val_rmse:.4f} at epoch {fitted.best_epoch}")
+        if fitted.summary:
+            log.write(fitted.summary)
+        # A baseline is fitted anew in less time than it takes to read it.
+        model_url = None
+        if not claim.config.is_baseline:
+            model_url = f"{attempt_folder(artifacts_url, claim)}/{claim.label}{file_suffix(family)}"
+            write_artifact(model_url, pack_model(fitted))
+        scorer = family.make_scorer(architecture, fitted.weights, data)
         check_stop()
-        return _evaluate(claim, dataset, split, fitted, log)
+        return _evaluate(claim, dataset, split, fitted, scorer, log, train_seconds, model_url)
     except BaseException as error:
         log.write(f"ended without a result: {type(error).__name__}: {error}")
         raise
@@ -100,95 +111,72 @@ def run_trial(
         log.save()
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    scorer: Scorer
-    n_parameters: int
-    train_seconds: float
-    trained: "TrainedModel | None" = None
-    model_url: str | None = None
+def _show(epoch: EpochRecord, log: TrialLog, on_epoch: Callable[[EpochRecord], None]) -> None:
+    log.write(
+        f"epoch {epoch.epoch} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f} "
+        f"- val_loss: {epoch.val_loss:.4f} - val_rmse: {epoch.val_rmse:.4f}"
+    )
+    on_epoch(epoch)
 
 
-def _fit_baseline(baseline: Baseline, dataset: Dataset, split: Split) -> _Fitted:
-    started = time.perf_counter()
-    scorer, n_parameters = fit_baseline(baseline, dataset, split)
-    return _Fitted(scorer, n_parameters, time.perf_counter() - started)
+def fit_data(dataset: Dataset, split: Split, protocol: Protocol) -> FitData:
+    """What a family may learn from."""
+
+    def part(rows: npt.NDArray[np.int64]) -> Observations:
+        return Observations(dataset.user_index[rows], dataset.item_index[rows], dataset.ratings[rows])
+
+    threshold = protocol.relevance_threshold
+    return FitData(
+        n_users=dataset.n_users,
+        n_items=dataset.n_items,
+        n_item_rows=n_item_rows(dataset, protocol),
+        train=part(split.train),
+        validation=part(split.validation),
+        rating_range=dataset.rating_range,
+        relevance_threshold=dataset.rating_range[0] if threshold == "none" else threshold,
+        item_features=_one_hot(dataset.genres),
+    )
 
 
-def _train(  # noqa: PLR0917  Its arguments are those of the trial, passed on once.
+def _one_hot(genres: npt.NDArray[np.str_]) -> npt.NDArray[np.float32] | None:
+    """(n_items, n_genres): 1 where an item is of a genre; None where nothing is known of any."""
+    of_items = [text.split("|") if text else [] for text in genres.tolist()]
+    names = sorted({name for of_item in of_items for name in of_item})
+    if not names:
+        return None
+    columns = {name: column for column, name in enumerate(names)}
+    features = np.zeros((len(of_items), len(names)), np.float32)
+    for row, of_item in enumerate(of_items):
+        features[row, [columns[name] for name in of_item]] = 1.0
+    return features
+
+
+def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it learned.
     claim: Claim,
     dataset: Dataset,
     split: Split,
-    artifacts_url: str,
+    fitted: Fitted,
+    scorer: Scorer,
     log: TrialLog,
-    on_epoch: Callable[[EpochRecord], None],
-    check_stop: Callable[[], None],
-) -> _Fitted:
-    quiet_tensorflow()
-    # They import it; a baseline does not need it.
-    from worker.engine.batches import Ratings  # noqa: PLC0415
-    from worker.families.tower.scorer import weights_scorer  # noqa: PLC0415
-    from worker.families.tower.training import TrainingData, train  # noqa: PLC0415
-
-    architecture, training = claim.config.architecture, claim.config.training
-    if architecture is None or training is None:
-        raise TrialError("error", f"trial {claim.trial_id} has neither an architecture nor a baseline")
-
-    def take_part(positions: npt.NDArray[np.int64]) -> Ratings:
-        return Ratings(
-            dataset.user_index[positions], dataset.item_index[positions], dataset.ratings[positions]
-        )
-
-    def log_epoch(epoch: EpochRecord) -> None:
-        log.write(
-            f"epoch {epoch.epoch}/{training.max_epochs} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f} "
-            f"- val_loss: {epoch.val_loss:.4f} - val_rmse: {epoch.val_rmse:.4f}"
-        )
-        on_epoch(epoch)
-
-    started = time.perf_counter()
-    data = TrainingData(
-        n_users=dataset.n_users,
-        n_item_rows=n_item_rows(dataset, claim.protocol),
-        train=take_part(split.train),
-        validation=take_part(split.validation),
-    )
-    trained = train(
-        architecture,
-        training,
-        data,
-        checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
-        on_epoch=log_epoch,
-        check_stop=check_stop,
-    )
-    train_seconds = time.perf_counter() - started
-    log.write(f"smallest validation RMSE {trained.val_rmse:.4f} at epoch {trained.best_epoch}")
-    log.write(trained.model.summary())
-    model_url = f"{attempt_folder(artifacts_url, claim)}/{claim.label}.keras"
-    with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
-        path = Path(temporary) / f"{claim.label}.keras"
-        trained.model.save(path)
-        write_artifact(model_url, path.read_bytes())
-    scorer = weights_scorer(architecture, trained.model.weights(), dataset.n_items)
-    return _Fitted(scorer, trained.model.n_parameters, train_seconds, trained, model_url)
-
-
-def _evaluate(claim: Claim, dataset: Dataset, split: Split, fitted: _Fitted, log: TrialLog) -> TrialResult:
-    rankings = recommend_all(fitted.scorer, dataset, split, claim.protocol)
-    metrics = validation_metrics(fitted.scorer, dataset, split, claim.protocol, rankings)
-    log.write(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-    trained = fitted.trained
+    train_seconds: float,
+    model_url: str | None,
+) -> TrialResult:
+    protocol, predicts = claim.protocol, claim.config.architecture.predicts_ratings
+    rankings = recommend_all(scorer, dataset, split, protocol)
+    metrics = measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    for part, values in metrics.items():
+        log.write(f"{part}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
     return TrialResult(
         n_parameters=fitted.n_parameters,
-        best_epoch=trained.best_epoch if trained else None,
-        val_loss=trained.val_loss if trained else None,
-        val_rmse=trained.val_rmse if trained else metrics["rmse"],
+        best_epoch=fitted.best_epoch,
+        val_loss=fitted.val_loss,
+        val_rmse=fitted.val_rmse if fitted.val_rmse is not None else metrics["validation"].get("rmse"),
         metrics=metrics,
-        epochs=trained.epochs if trained else (),
+        epochs=fitted.epochs,
         recommendations=rankings.recommendations,
-        rating_predictions=predict_top_rated(fitted.scorer, dataset, claim.protocol),
-        model_url=fitted.model_url,
+        rating_predictions=predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts),
+        model_url=model_url,
         log_url=log.url,
-        train_seconds=fitted.train_seconds,
+        train_seconds=train_seconds,
         peak_memory_bytes=peak_memory_bytes(),
     )

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from math import prod
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -105,11 +105,10 @@ def _model_table(family: type[Any]) -> Any:  # noqa: ANN401  A model made for th
             for name, value in table.items()
         }
 
+    validators: dict[str, Any] = {"as_axes": model_validator(mode="before")(staticmethod(as_axes))}
+    name: Any = Literal[family.family]
     return create_model(
-        f"_{family.__name__}Table",
-        __base__=axes,
-        __validators__={"as_axes": model_validator(mode="before")(staticmethod(as_axes))},
-        family=(Literal[family.family], ...),
+        f"_{family.__name__}Table", __base__=axes, __validators__=validators, family=(name, ...)
     )
 
 
@@ -123,10 +122,18 @@ def _bare(annotation: Any) -> Any:  # noqa: ANN401  A type.
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-_Grid = _axes_model(Tower)
 _CHOSEN = {name: family for name, family in FAMILIES.items() if family not in BASELINES}
 _TABLES = {name: _model_table(family) for name, family in _CHOSEN.items()}
-_ModelTable = Annotated[Union[tuple(_TABLES.values())], Field(discriminator="family")]  # noqa: UP007  Of a list.
+
+if TYPE_CHECKING:
+
+    class _Grid(_Axes): ...
+
+    class _ModelTable(_Axes):
+        family: str
+else:
+    _Grid = _axes_model(Tower)
+    _ModelTable = Annotated[Union[tuple(_TABLES.values())], Field(discriminator="family")]  # noqa: UP007  A list.
 
 
 class _SweepFile(BaseModel):
@@ -135,8 +142,8 @@ class _SweepFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    grid: tuple[_Grid, ...] = ()  # type: ignore[valid-type]  # Made above.
-    models: tuple[_ModelTable, ...] = ()  # type: ignore[valid-type]
+    grid: tuple[_Grid, ...] = ()
+    models: tuple[_ModelTable, ...] = ()
     training: TrainingConfig = TrainingConfig()
     protocol: Protocol = Protocol()
 

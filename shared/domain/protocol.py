@@ -24,7 +24,7 @@ class Protocol:
     """Equal for all trials of a sweep; a sweep file that changes it starts a new sweep.
 
     `split`: "random" by ratings; "temporal": the latest are held out; "leave_last_out": each user's last.
-    `validation_fraction` chooses epochs, settings and the winner; `test_fraction` reports once, 0 for no test.
+    `validation_fraction` chooses epochs, settings and the winner; `test_fraction` reports once, 0: no test.
     `objective`: the metric that selects, on validation: "rmse", "mae", or a ranking metric such as "ndcg@20",
     whose length is that of the lists, `k`.
     `embedding_rows`: "catalogue" gives the item embedding one row an item; "max_id" one row for every

@@ -117,29 +117,30 @@ class RatedItems:
     """Lists of items that users have rated, one row an entry, ordered by user_index then rank (from 1).
 
     user_index, rank, item_index: (n_rows,) int32      rating: (n_rows,) float32, the user's
-    prediction: (n_rows,) float32, the model's, unclipped
+    prediction: (n_rows,) float32, the model's, unclipped; None where the model predicts no ratings
     """
 
     user_index: npt.NDArray[np.int32]
     rank: npt.NDArray[np.int32]
     item_index: npt.NDArray[np.int32]
     rating: npt.NDArray[np.float32]
-    prediction: npt.NDArray[np.float32]
+    prediction: npt.NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, eq=False)
 class TrialResult:
     """All that a succeeded trial leaves in the database, written in one transaction.
 
-    `metrics` are those of the validation split by name (`rmse`, `ndcg@20`, …). A baseline has no epochs,
-    `best_epoch`, `val_loss` or `model_url`.
+    `metrics` are by part of the split (validation, test) and name (`rmse`, `ndcg@20`, …). A family without
+    epochs has none, nor `best_epoch` and `val_loss`; one that predicts no ratings has no `val_rmse`; a
+    baseline has no `model_url`.
     """
 
     n_parameters: int
     best_epoch: int | None
     val_loss: float | None
-    val_rmse: float
-    metrics: Mapping[str, float]
+    val_rmse: float | None
+    metrics: Mapping[str, Mapping[str, float]]
     epochs: tuple[EpochRecord, ...]
     recommendations: RankedItems
     rating_predictions: RatedItems
@@ -184,6 +185,10 @@ class LeaderboardRow:
     label: str
     status: TrialStatus
     is_baseline: bool
+    family: str
+    objective: str
+    validation_value: float | None
+    test_value: float | None
     n_parameters: int | None
     best_epoch: int | None
     val_loss: float | None
@@ -234,7 +239,7 @@ class RatingPrediction:
     title: str
     genres: tuple[str, ...]
     rating: float
-    prediction: float
+    prediction: float | None
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,12 @@ from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.reports import (
     leaderboard,
+    metrics_of,
     rating_predictions_of,
     recommendations_of,
     stored_rating_predictions,
     stored_recommendations,
     sweep_progress,
-    validation_metrics_of,
 )
 from shared.store.results import finish_trial, record_epoch
 from shared.store.serving import list_promotions, promote_trial, rollback_promotion, served_trial
@@ -109,6 +109,7 @@ __all__ = [
     "list_queries",
     "list_sweeps",
     "mark_ended_sweeps",
+    "metrics_of",
     "old_sweeps",
     "promote_trial",
     "prune_sweeps",
@@ -128,6 +129,5 @@ __all__ = [
     "stored_recommendations",
     "sweep_progress",
     "sweep_trials",
-    "validation_metrics_of",
     "verify_recommendations",
 ]

@@ -31,7 +31,8 @@ _PROGRESS = text("""
 """)
 _LEADERBOARD = text("""
     select
-        rank, trial_id, label, status, is_baseline, n_parameters, best_epoch, val_loss, rmse, mae, k, ndcg,
+        rank, trial_id, label, status, is_baseline, family, objective, validation_value, test_value,
+        n_parameters, best_epoch, val_loss, rmse, mae, k, ndcg,
         recall, precision, map, hit_rate, mrr, coverage, popularity, novelty, rmse_against_baselines,
         ndcg_against_baselines, train_seconds, peak_memory_bytes, attempt, model_url, log_url, error_reason
     from leaderboard
@@ -56,10 +57,10 @@ _RATING_PREDICTIONS = text("""
     order by predictions.rank
 """)
 _METRICS = text("""
-    select name, value
+    select split, name, value
     from metrics
-    where trial_id = :trial_id and split = 'validation'
-    order by name
+    where trial_id = :trial_id
+    order by split, name
 """)
 _STORED_LISTS = text("""
     select user_id, rank, item_id, score
@@ -102,11 +103,11 @@ def rating_predictions_of(engine: Engine, trial_id: int, user_id: str) -> list[R
         return [_record(RatingPrediction, row) for row in rows]
 
 
-def validation_metrics_of(engine: Engine, trial_id: int) -> dict[str, float]:
-    """Every stored metric of the validation split by name."""
+def metrics_of(engine: Engine, trial_id: int) -> dict[tuple[str, str], float]:
+    """Every stored metric by part of the split and name."""
     with transaction(engine) as connection:
         rows = connection.execute(_METRICS, {"trial_id": trial_id})
-        return {row.name: float(row.value) for row in rows}
+        return {(row.split, row.name): float(row.value) for row in rows}
 
 
 def stored_recommendations(engine: Engine, trial_id: int, dataset: Dataset) -> RankedItems:
@@ -121,9 +122,11 @@ def stored_rating_predictions(engine: Engine, trial_id: int, dataset: Dataset) -
     """All stored rating predictions of a trial, as they were written; unknown ids are -1."""
     rows = _stored_rows(engine, _STORED_PREDICTIONS, trial_id)
     users, ranks, items, order = _stored_keys(rows, dataset)
-    prediction = np.array([row.prediction for row in rows], np.float32)
+    prediction = None
+    if not any(row.prediction is None for row in rows):
+        prediction = np.array([row.prediction for row in rows], np.float32)[order]
     rating = np.array([row.rating for row in rows], np.float32)
-    return RatedItems(users[order], ranks[order], items[order], rating[order], prediction[order])
+    return RatedItems(users[order], ranks[order], items[order], rating[order], prediction)
 
 
 def _stored_rows(engine: Engine, query: TextClause, trial_id: int) -> Sequence[Row[Any]]:

@@ -40,7 +40,7 @@ _INSERT_EPOCH = text("""
         seconds = excluded.seconds
 """)
 _INSERT_METRIC = text("""
-    insert into metrics (trial_id, split, name, value) values (:trial_id, 'validation', :name, :value)
+    insert into metrics (trial_id, split, name, value) values (:trial_id, :split, :name, :value)
 """)
 _STATE = text("select status, attempt from trials where trial_id = :trial_id")
 _SUCCEED = text("""
@@ -108,10 +108,9 @@ def _write_lists(connection: Connection, claim: Claim, result: TrialResult, data
     recommended, rated = result.recommendations, result.rating_predictions
     columns = _columns(claim, recommended, dataset)
     copy_rows(connection, "recommendations", {**columns, "score": recommended.score.astype(np.float32)})
-    predictions = {
-        "rating": rated.rating.astype(np.float32),
-        "prediction": rated.prediction.astype(np.float32),
-    }
+    predictions: dict[str, Numbers | Ids] = {"rating": rated.rating.astype(np.float32)}
+    if rated.prediction is not None:
+        predictions["prediction"] = rated.prediction.astype(np.float32)
     copy_rows(connection, "rating_predictions", {**_columns(claim, rated, dataset), **predictions})
 
 
@@ -121,8 +120,12 @@ def _write_measures(connection: Connection, claim: Claim, result: TrialResult) -
     if result.epochs:
         rows = [{**key, "attempt": claim.attempt, **asdict(epoch)} for epoch in result.epochs]
         connection.execute(_INSERT_EPOCH, rows)
-    if result.metrics:
-        values = [{**key, "name": name, "value": float(value)} for name, value in result.metrics.items()]
+    values = [
+        {**key, "split": split, "name": name, "value": float(value)}
+        for split, metrics in result.metrics.items()
+        for name, value in metrics.items()
+    ]
+    if values:
         connection.execute(_INSERT_METRIC, values)
 
 

@@ -18,6 +18,7 @@ RESULT_TABLES = (
 )
 # In the order in which they build on each other.
 VIEWS = (
+    "ranked_trials",
     "leaderboard",
     "sweep_progress",
     "recommendations_titled",

@@ -45,12 +45,16 @@ select
     datasets.name as dataset_name,
     datasets.is_synthetic,
     row_number() over (
-        partition by trials.sweep_id order by trials.val_rmse nulls last, trials.label
+        partition by trials.sweep_id order by ranked_trials.place nulls last, trials.label
     ) as rank,
     trials.trial_id,
     trials.label,
     trials.status,
     trials.is_baseline,
+    trials.family,
+    coalesce(sweeps.protocol ->> 'objective', 'rmse') as objective,
+    ranked_trials.validation_value,
+    ranked_trials.test_value,
     trials.merge,
     trials.embedding_size,
     trials.dense_layers,
@@ -89,10 +93,11 @@ from trials
 join sweeps using (sweep_id)
 join datasets using (dataset_id)
 left join measured using (trial_id)
-left join compared using (trial_id);
+left join compared using (trial_id)
+left join ranked_trials on ranked_trials.trial_id = trials.trial_id;
 
 comment on view leaderboard is
-'The trials of each sweep ranked by RMSE on the validation split, smallest first, then by label; trials without a result are last.';
+'The trials of each sweep ranked by its objective on the validation split, best first, then by label; trials without a result are last.';
 comment on column leaderboard.rank is 'from 1 within the sweep';
 comment on column leaderboard.k is 'length of the lists that the ranking metrics judge: ndcg is ndcg@k';
 comment on column leaderboard.rmse_against_baselines is

@@ -13,7 +13,7 @@ select
     items.n_ratings,
     recommendations.score,
     case
-        when trials.family <> 'item_popularity'
+        when (trials.val_rmse is not null and trials.family <> 'item_popularity')
             then cast(least(greatest(recommendations.score, datasets.rating_min), datasets.rating_max) as real)
     end as predicted_rating
 from recommendations

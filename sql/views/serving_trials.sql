@@ -23,8 +23,8 @@ newest as (
 leaders as (
     select distinct on (newest.dataset_name) newest.dataset_name, trials.trial_id
     from newest
-    join trials on trials.sweep_id = newest.sweep_id and trials.status = 'succeeded'
-    order by newest.dataset_name, trials.val_rmse, trials.label
+    join ranked_trials as trials on trials.sweep_id = newest.sweep_id
+    order by newest.dataset_name, trials.place
 ),
 
 -- One row a name, whatever versions of the ratings were stored under it.
@@ -41,7 +41,7 @@ select
     trials.trial_id,
     trials.label,
     chosen.is_promoted,
-    trials.family <> 'item_popularity' as scores_are_ratings,
+    (trials.val_rmse is not null and trials.family <> 'item_popularity') as scores_are_ratings,
     datasets.rating_min,
     datasets.rating_max
 from chosen
@@ -50,5 +50,5 @@ join sweeps using (sweep_id)
 join datasets using (dataset_id);
 
 comment on view serving_trials is
-'The trial that best_recommendations serves for each name of a data set: the promoted one, else the leader by RMSE of the newest sweep that has ended.';
+'The trial that best_recommendations serves for each name of a data set: the promoted one, else the leader by its objective of the newest sweep that has ended.';
 comment on column serving_trials.dataset_id is 'the version of the ratings that the trial was trained on';

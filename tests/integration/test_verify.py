@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from sqlalchemy import text
 
 from shared import store
 from shared.datasets import store_prepared
 from shared.datasets.sources.sample import generate_sample
-from shared.domain.architecture import Architecture, TrainingConfig, TrialConfig
 from shared.domain.protocol import Protocol
 from shared.settings import PROJECT_ROOT
 from tests.factories import claim_label, store_sweep

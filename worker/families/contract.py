@@ -7,6 +7,9 @@ A family is the module `worker/families/<name>.py` (or a package of that name) w
 
 `fit` learns from `data.train` alone. `make_scorer` is what ranks and predicts, after the fit and again
 whenever the saved weights are read: it depends on its arguments alone.
+
+A family whose models are files of another kind than npz has `FILE_SUFFIX` and `read_model(content) ->
+weights` too, and its `fit` gives the file.
 """
 
 import typing
@@ -21,7 +24,7 @@ import scipy.sparse
 from shared.domain.records import EpochRecord
 from worker.ranking.scorers import Scorer
 
-Weights = Mapping[str, npt.NDArray[np.generic]]
+Weights = Mapping[str, npt.NDArray[typing.Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +48,13 @@ class FitData:
 
     `train` is learned from, `validation` chooses when to stop. item_features, user_features: (n, n_features)
     float32 or None where the source has none. rating_range: smallest and largest rating of the data set.
-    relevance_threshold: from this rating up an item counts as liked.
+    relevance_threshold: from this rating up an item counts as liked. n_item_rows: rows of an item table, of
+    which the first n_items are items (`protocol.embedding_rows`).
     """
 
     n_users: int
     n_items: int
+    n_item_rows: int
     train: Observations
     validation: Observations
     rating_range: tuple[float, float]
@@ -95,10 +100,16 @@ class FitContext:
 class Fitted:
     """What was learned: named arrays, all that `make_scorer` needs besides the data.
 
-    n_parameters: trained numbers. A family without epochs has none, and no best one.
+    n_parameters: trained numbers. A family without epochs has none, and no best one. val_loss and val_rmse
+    are those of the best epoch. file: the model as a file, where that is not the npz of the weights;
+    summary: of its parts, for the log.
     """
 
     weights: Weights
     n_parameters: int
     epochs: tuple[EpochRecord, ...] = field(default=())
     best_epoch: int | None = None
+    val_loss: float | None = None
+    val_rmse: float | None = None
+    file: bytes | None = None
+    summary: str = ""

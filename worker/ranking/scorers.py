@@ -44,7 +44,7 @@ class Scorer(typing.Protocol):
         """Scores of n pairs, (n,), computed in float64."""
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """Predicted ratings of n pairs, (n,), not clipped: the scores, unless a score is no rating."""
+        """Predicted ratings of n pairs, (n,), not clipped; only of architectures that predict ratings."""
 
 
 def exact_scores(scorer: Scorer, user_index: Indices, item_index: Indices) -> Float32s:
@@ -69,14 +69,12 @@ class LinearScorer:
 
     user_vectors: (n_users, n) float64, n may be 0      item_vectors: (n_items, n) float64
     user_offsets: (n_users,) float64      item_offsets: (n_items,) float64
-    rating: the rating predicted for every pair, where the score is not a rating
     """
 
     user_vectors: Float64s
     item_vectors: Float64s
     user_offsets: Float64s
     item_offsets: Float64s
-    rating: float | None = None
 
     @property
     def n_items(self) -> int:
@@ -126,7 +124,11 @@ class LinearScorer:
         return np.asarray(scores)
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """The score, or the one rating that is predicted for every pair."""
-        if self.rating is not None:
-            return np.full(len(user_index), self.rating)
+        """The score is the predicted rating."""
         return self.score_pairs(user_index, item_index)
+
+
+def offsets_scorer(user_offsets: Float64s, item_offsets: Float64s) -> LinearScorer:
+    """Score = user_offset + item_offset."""
+    no_vectors = np.zeros((len(user_offsets), 0)), np.zeros((len(item_offsets), 0))
+    return LinearScorer(*no_vectors, user_offsets, item_offsets)

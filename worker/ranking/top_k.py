@@ -5,6 +5,7 @@ again in float64, and the lists are cut from those exact scores. So they depend 
 blocks nor on the number of threads.
 """
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,17 +30,18 @@ _GROUPS_PER_ENTRY = 16
 
 @dataclass(frozen=True, eq=False)
 class Rankings:
-    """Two lists of at most k items for every user, from one pass over the scores.
+    """Lists of at most k items for every user, from one pass over the scores.
 
     recommendations: what the user gets. Items with `min_support` training ratings or more that the user has
         not rated, by score descending, then item_index.
-    evaluated: what the metrics judge. The whole catalogue minus the user's training items, by score
-        descending, then in an order drawn at random for every user (always the same): item_index would favour
-        a model that cannot tell items apart, because ids go with age and popularity.
+    evaluated: what the metrics of each part of the split judge, by its name. The whole catalogue minus what
+        was known by then: the user's training items for "validation", those of validation too for "test"; by
+        score descending, then in an order drawn at random for every user (always the same): item_index would
+        favour a model that cannot tell items apart, because ids go with age and popularity.
     """
 
     recommendations: RankedItems
-    evaluated: RankedItems
+    evaluated: Mapping[str, RankedItems]
 
 
 def recommend_all(
@@ -63,11 +65,17 @@ def recommend_all(
             pool.map(lambda first: ranker.rank(first, first + n_block), range(0, dataset.n_users, n_block))
         )
     recommendations, evaluated = zip(*parts, strict=True)
-    return Rankings(_join(recommendations), _join(evaluated))
+    return Rankings(
+        _join(recommendations), {name: _join([part[name] for part in evaluated]) for name in evaluated[0]}
+    )
 
 
-def predict_top_rated(scorer: Scorer, dataset: Dataset, protocol: Protocol) -> RatedItems:
+def predict_top_rated(
+    scorer: Scorer, dataset: Dataset, protocol: Protocol, *, predicts_ratings: bool = True
+) -> RatedItems:
     """The k items that every user rated highest, by rating descending, then item_index, with the prediction.
+
+    Without predictions where a score is no rating.
 
     Training and validation ratings alike. The order ignores the prediction, so that all trials of a sweep
     show the same items side by side.
@@ -76,7 +84,9 @@ def predict_top_rated(scorer: Scorer, dataset: Dataset, protocol: Protocol) -> R
     rank = _ranks(dataset.user_index[order])
     order, rank = order[rank <= protocol.k], rank[rank <= protocol.k]
     user_index, item_index = dataset.user_index[order], dataset.item_index[order]
-    prediction = scorer.predict_ratings(user_index, item_index).astype(np.float32)
+    prediction = None
+    if predicts_ratings:
+        prediction = scorer.predict_ratings(user_index, item_index).astype(np.float32)
     return RatedItems(user_index, rank, item_index, dataset.ratings[order], prediction)
 
 
@@ -98,18 +108,22 @@ class _Ranker:
     def __init__(self, scorer: Scorer, dataset: Dataset, split: Split, protocol: Protocol) -> None:
         self._scorer, self._k = scorer, protocol.k
         self._n_users, self._n_items = dataset.n_users, dataset.n_items
-        self._train, self._validation = (
+        self._train, self._validation, self._test = (
             _Pairs(dataset.user_index[rows], dataset.item_index[rows], self._n_users, self._n_items)
-            for rows in (split.train, split.validation)
+            for rows in (split.train, split.validation, split.test)
         )
+        self._has_test = len(split.test) > 0
         support = np.bincount(dataset.item_index[split.train], minlength=self._n_items)
         self._is_supported = support >= protocol.min_support
         self._unsupported = np.flatnonzero(~self._is_supported)
 
-    def rank(self, first: int, stop: int) -> tuple[RankedItems, RankedItems]:
-        """Recommendations and evaluated list of the users first to stop - 1."""
+    def rank(self, first: int, stop: int) -> tuple[RankedItems, dict[str, RankedItems]]:
+        """Recommendations and evaluated lists of the users first to stop - 1."""
         users = np.arange(first, min(stop, self._n_users))
-        validation = self._validation.of_users(first, first + len(users))
+        validation, test = (
+            pairs.of_users(first, first + len(users)) for pairs in (self._validation, self._test)
+        )
+        held_out = np.sort(np.concatenate([validation, test]))
         with np.errstate(over="ignore", invalid="ignore"):
             scores = np.ascontiguousarray(self._scorer.score_block(users))
             bound = self._scorer.error_bound(users)
@@ -120,32 +134,35 @@ class _Ranker:
             )
         scores.ravel()[self._train.of_users(first, first + len(users))] = -np.inf
         # The k-th recommended item scores at least floor - bound; one as good shows at least floor - 2 bound.
-        # That holds for the evaluated list too: it has more candidates, so its k-th item is no worse.
-        floor = self._recommended_floor(scores, validation)
+        # That holds for the evaluated lists too: they have more candidates, so their k-th item is no worse.
+        floor = self._recommended_floor(scores, held_out)
         lowest = np.nextafter((floor - 2 * bound - _UNDERFLOW).astype(np.float32), np.float32(-np.inf))
         places = np.flatnonzero(scores >= np.maximum(lowest, _SMALLEST)[:, None])
         row, item_index = np.divmod(places, self._n_items)
         user_index = row + first
         score = exact_scores(self._scorer, user_index, item_index)
-        is_recommended = self._is_supported[item_index] & ~np.isin(places, validation, assume_unique=True)
+        is_recommended = self._is_supported[item_index] & ~np.isin(places, held_out, assume_unique=True)
         tie_order = _shuffled(user_index * self._n_items + item_index)
-        return (
-            _cut(
-                user_index[is_recommended], item_index[is_recommended], score[is_recommended], None, self._k
-            ),
-            _cut(user_index, item_index, score, tie_order, self._k),
-        )
 
-    def _recommended_floor(self, scores: Float32s, validation: npt.NDArray[np.int64]) -> Float64s:
+        def cut(chosen: npt.NDArray[np.bool_], tie_order: npt.NDArray[np.uint64] | None) -> RankedItems:
+            ties = None if tie_order is None else tie_order[chosen]
+            return _cut(user_index[chosen], item_index[chosen], score[chosen], ties, self._k)
+
+        evaluated = {"validation": cut(np.ones(len(places), np.bool_), tie_order)}
+        if self._has_test:
+            evaluated["test"] = cut(~np.isin(places, validation, assume_unique=True), tie_order)
+        return cut(is_recommended, None), evaluated
+
+    def _recommended_floor(self, scores: Float32s, held_out: npt.NDArray[np.int64]) -> Float64s:
         """At most the k-th largest score that may be recommended, (n_block,); -inf where there are fewer."""
         flat = scores.ravel()
-        validation_scores = flat[validation]
-        flat[validation] = -np.inf
+        held_out_scores = flat[held_out]
+        flat[held_out] = -np.inf
         unsupported_scores = scores[:, self._unsupported]
         scores[:, self._unsupported] = -np.inf
         floor = _kth_largest_floor(scores, self._k)
         scores[:, self._unsupported] = unsupported_scores
-        flat[validation] = validation_scores
+        flat[held_out] = held_out_scores
         return floor
 
 
@@ -198,7 +215,7 @@ def _ranks(user_index: Indices) -> npt.NDArray[np.int32]:
     return (np.arange(len(user_index)) - np.repeat(starts, lengths) + 1).astype(np.int32)
 
 
-def _join(parts: tuple[RankedItems, ...]) -> RankedItems:
+def _join(parts: Sequence[RankedItems]) -> RankedItems:
     return RankedItems(
         *(
             np.concatenate([getattr(part, name) for part in parts])

@@ -25,7 +25,7 @@ def main(sweep_id: int) -> None:
     settings = load_settings()
     artifact_root = store.artifact_root(engine, settings.artifacts)
     dataset = load_prepared(artifact_root, sweep.fingerprint, settings.cache_dir)
-    split = split_ratings(dataset.n_ratings, sweep.protocol)
+    split = split_ratings(dataset, sweep.protocol)
     configs = {trial.trial_id: trial.config for trial in store.sweep_trials(engine, sweep.sweep_id)}
     n_differences = 0
     for row in store.leaderboard(engine, sweep.sweep_id):

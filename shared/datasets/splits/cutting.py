@@ -13,8 +13,8 @@ from shared.errors import DatasetError
 def cut(order: npt.NDArray[np.intp], protocol: Protocol) -> Split:
     """The first rows for training, then validation, then test, by the fractions of the protocol.
 
-    floor(n (1 - validation - test)) rows are for training, floor(n test) for the test. Raises DatasetError when
-    a part that is asked for would be empty.
+    floor(n (1 - validation - test)) rows are for training, floor(n test) for the test. Raises DatasetError
+    when a part that is asked for would be empty.
     """
     n_ratings = len(order)
     # Decimal: 10 * (1 - 0.9) is 0.9999999999999998 in binary floating point, and its floor 0.

@@ -26,8 +26,9 @@ def leave_last_out_split(dataset: Dataset, protocol: Protocol) -> Split:
     is_validation = gives & (place_from_end == n_held - 1)
     if not is_validation.any():
         raise DatasetError(
-            f'split = "leave_last_out" holds out {n_held} of a user\'s ratings and needs one more to learn from; '
-            f'no user of data set {dataset.name} has {n_held + 1}. Supply more ratings or take split = "random".'
+            f'split = "leave_last_out" holds out {n_held} of a user\'s ratings and needs one more to learn '
+            f"from; no user of data set {dataset.name} has {n_held + 1}. Supply more ratings or take "
+            'split = "random".'
         )
     parts = (~(is_test | is_validation), is_validation, is_test)
     return Split(*(np.sort(order[part]).astype(np.int64) for part in parts))

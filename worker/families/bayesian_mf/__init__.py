@@ -19,9 +19,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from shared.domain.training import TrainingConfig
 from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.records import EpochRecord
+from shared.domain.training import TrainingConfig
 from worker.families.bayesian_mf.kernels import predict_pairs
 from worker.families.bayesian_mf.posterior_mean import PosteriorMean
 from worker.families.bayesian_mf.sampler import Sampler

@@ -1,1 +1,70 @@
-"""Two embeddings, a merge and dense layers: the architectures of 2020."""
+"""Two embeddings, a merge and dense layers: the architectures of 2020, trained in TensorFlow."""
+
+import tempfile
+from pathlib import Path
+
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
+from worker.families.contract import FitContext, FitData, Fitted, Weights
+from worker.process.quiet import quiet_tensorflow
+from worker.ranking.scorers import Scorer
+
+FILE_SUFFIX = ".keras"
+
+
+def fit(architecture: Tower, training: TrainingConfig | None, data: FitData, context: FitContext) -> Fitted:
+    """Train with early stopping by the validation loss; the model is that of the best epoch.
+
+    Users and items without training ratings keep their initial rows.
+    """
+    quiet_tensorflow()
+    # They import it.
+    from worker.engine.batches import Ratings  # noqa: PLC0415
+    from worker.families.tower.training import TrainingData, train  # noqa: PLC0415
+
+    if training is None:
+        raise ValueError("a tower is trained in epochs: it needs training settings")
+    parts = [Ratings(part.user_index, part.item_index, part.rating) for part in (data.train, data.validation)]
+    trained = train(
+        architecture,
+        training,
+        TrainingData(data.n_users, data.n_item_rows, *parts),
+        checkpoint=context.checkpoint,
+        on_epoch=context.on_epoch,
+        check_stop=context.check_stop,
+    )
+    with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
+        path = Path(temporary) / f"model{FILE_SUFFIX}"
+        trained.model.save(path)
+        file = path.read_bytes()
+    weights = trained.model.weights()
+    return Fitted(
+        weights.named(),
+        trained.model.n_parameters,
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        val_loss=trained.val_loss,
+        val_rmse=trained.val_rmse,
+        file=file,
+        summary=trained.model.summary(),
+    )
+
+
+def make_scorer(architecture: Tower, weights: Weights, data: FitData) -> Scorer:
+    """Linear where the head is, else compiled."""
+    quiet_tensorflow()
+    from worker.families.tower.scorer import weights_scorer  # noqa: PLC0415
+    from worker.families.tower.weights import from_named  # noqa: PLC0415
+
+    return weights_scorer(architecture, from_named(weights), data.n_items)
+
+
+def read_model(content: bytes) -> Weights:
+    """The weights in a file of Keras, which is read in safe mode."""
+    quiet_tensorflow()
+    from worker.families.tower.model import load_model, weights_of  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
+        path = Path(temporary) / f"model{FILE_SUFFIX}"
+        path.write_bytes(content)
+        return weights_of(load_model(path)).named()

@@ -124,6 +124,17 @@ def load_model(path: Path) -> keras.Model:
     return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
+def weights_of(model: keras.Model) -> Weights:
+    """The weights of a saved serving model."""
+    layers = {layer.name: layer for layer in model.layers}
+    names = sorted((name for name in layers if name.startswith("dense_")), key=lambda name: int(name[6:]))
+    return Weights(
+        user_embedding=layers["user_embedding"].embeddings.numpy(),
+        item_embedding=layers["item_embedding"].embeddings.numpy(),
+        dense=tuple((layers[name].kernel.numpy(), layers[name].bias.numpy()) for name in names),
+    )
+
+
 def _merge_layer(architecture: Tower) -> keras.layers.Layer:
     match architecture.merge:
         case "concatenate":

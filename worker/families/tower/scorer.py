@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.domain.families.tower import Activation, Merge
+from shared.domain.families.tower import Activation, Merge, Tower
 from shared.errors import TrialError
 from worker.engine.compiled import CompiledFunction
 from worker.families.tower.weights import Weights

@@ -1,6 +1,8 @@
 """The learned numbers of one model as NumPy arrays: what is scored, checkpointed and compared in tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,3 +21,19 @@ class Weights:
     user_embedding: Array
     item_embedding: Array
     dense: tuple[tuple[Array, Array], ...]
+
+    def named(self) -> dict[str, Array]:
+        """Every array under a name: user_embedding, item_embedding, kernel_1, bias_1, kernel_2, …"""
+        layers = {
+            f"{name}_{number}": array
+            for number, layer in enumerate(self.dense, start=1)
+            for name, array in zip(("kernel", "bias"), layer, strict=True)
+        }
+        return {"user_embedding": self.user_embedding, "item_embedding": self.item_embedding, **layers}
+
+
+def from_named(arrays: Mapping[str, Any]) -> Weights:
+    """Undo `Weights.named`."""
+    n_layers = (len(arrays) - 2) // 2
+    dense = tuple((arrays[f"kernel_{number}"], arrays[f"bias_{number}"]) for number in range(1, n_layers + 1))
+    return Weights(arrays["user_embedding"], arrays["item_embedding"], dense)

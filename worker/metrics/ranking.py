@@ -1,9 +1,9 @@
-"""Metrics of one trial on the validation split; pure NumPy.
+"""How high the relevant held out items stand in the lists.
 
-Ranking metrics judge `Rankings.evaluated`: the full ranking of the catalogue minus the user's training items,
-never a sample. An item is relevant when it is among the user's validation ratings with
-`protocol.relevance_threshold` or more. Their mean is over the users with at least one relevant item; users
-without one say nothing about a ranking and are left out. Whoever has no relevant item in the list counts 0.
+Judged is the full ranking of the catalogue minus what was known by then (`Rankings.evaluated`), never a
+sample. An item is relevant when it is among the user's held out ratings with `protocol.relevance_threshold`
+or more. The mean is over the users with at least one relevant item; users without one say nothing about a
+ranking and are left out. Whoever has no relevant item in the list counts 0.
 
 Ties are judged in an order that is random for every user. So a model that gives all items one score has the
 expected metrics of a random ranking, instead of those of the item ids.
@@ -15,12 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.datasets.dataset import Dataset
-from shared.datasets.splits import Split
-from shared.domain.protocol import Protocol
 from shared.domain.records import RankedItems
-from worker.ranking.scorers import Float64s, Scorer
-from worker.ranking.top_k import Rankings
+from worker.ranking.scorers import Float64s
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,33 +39,6 @@ class JudgedLists:
         )
 
 
-def validation_metrics(
-    scorer: Scorer, dataset: Dataset, split: Split, protocol: Protocol, rankings: Rankings
-) -> dict[str, float]:
-    """Every metric by name; those of rankings are called `ndcg@20` for k = 20.
-
-    Metrics whose denominator is zero are left out: ranking metrics when no user has a relevant item, list
-    metrics when all recommendation lists are empty.
-    """
-    rows, k = split.validation, protocol.k
-    ratings = dataset.ratings[rows].astype(np.float64)
-    predictions = scorer.predict_ratings(dataset.user_index[rows], dataset.item_index[rows])
-    metrics = {"rmse": rmse(ratings, predictions), "mae": mae(ratings, predictions)}
-
-    relevant = rows[dataset.ratings[rows] >= protocol.relevance_threshold]
-    judged = judge_lists(rankings.evaluated, dataset.user_index[relevant], dataset.item_index[relevant], k)
-    if len(judged.n_relevant):
-        metrics |= {f"{name}@{k}": measure(judged) for name, measure in RANKING_METRICS.items()}
-
-    lists = rankings.recommendations
-    if len(lists.rank):
-        support = np.bincount(dataset.item_index[split.train], minlength=dataset.n_items)
-        metrics[f"coverage@{k}"] = coverage(lists, dataset.n_items)
-        metrics[f"popularity@{k}"] = popularity(lists, support)
-        metrics[f"novelty@{k}"] = novelty(lists, support, dataset.n_users)
-    return metrics
-
-
 def judge_lists(
     lists: RankedItems, user_index: npt.NDArray[np.int32], item_index: npt.NDArray[np.int32], k: int
 ) -> JudgedLists:
@@ -85,19 +54,6 @@ def judge_lists(
         n_relevant=n_relevant.astype(np.int64),
         k=k,
     )
-
-
-def rmse(ratings: Float64s, predictions: Float64s) -> float:
-    """√(Σ (r - r̂)² / n) over the n validation ratings; predictions are not clipped.
-
-    Herlocker et al. 2004, Evaluating Collaborative Filtering Recommender Systems, 4.1.
-    """
-    return float(np.sqrt(np.mean((ratings - predictions) ** 2)))
-
-
-def mae(ratings: Float64s, predictions: Float64s) -> float:
-    """Σ |r - r̂| / n over the n validation ratings, predictions not clipped. Herlocker et al. 2004, 4.1."""
-    return float(np.mean(np.abs(ratings - predictions)))
 
 
 def ndcg(judged: JudgedLists) -> float:
@@ -149,30 +105,8 @@ def reciprocal_rank(judged: JudgedLists) -> float:
     return float(np.mean(1 / first))
 
 
-def coverage(lists: RankedItems, n_items: int) -> float:
-    """Different items in the recommendation lists of all users / items of the catalogue. In [0, 1].
-
-    Catalogue coverage, Ge, Delgado-Battenfeld, Jannach 2010, Beyond accuracy, 3.1.
-    """
-    return len(np.unique(lists.item_index)) / n_items
-
-
-def popularity(lists: RankedItems, support: npt.NDArray[np.int64]) -> float:
-    """Training ratings of the recommended items: mean of a list, then mean over users with a list.
-
-    Average recommendation popularity, Abdollahpouri et al. 2019, Managing Popularity Bias, eq. 3.
-    """
-    return _mean_of_lists(lists, support[lists.item_index].astype(np.float64))
-
-
-def novelty(lists: RankedItems, support: npt.NDArray[np.int64], n_users: int) -> float:
-    """-log₂(training ratings of the item / n_users), in bits: mean of a list, then over users with a list.
-
-    0 when everybody rated everything that is recommended; an item without training ratings counts as having
-    one. Mean self-information, Zhou et al. 2010, Solving the apparent diversity-accuracy dilemma, eq. 4.
-    """
-    share = np.maximum(support, 1)[lists.item_index] / n_users
-    return _mean_of_lists(lists, -np.log2(share))
+def _hits(judged: JudgedLists) -> Float64s:
+    return judged.sum_by_user(np.ones(len(judged.user)))
 
 
 RANKING_METRICS: Mapping[str, Callable[[JudgedLists], float]] = {
@@ -183,13 +117,3 @@ RANKING_METRICS: Mapping[str, Callable[[JudgedLists], float]] = {
     "hit_rate": hit_rate,
     "mrr": reciprocal_rank,
 }
-
-
-def _hits(judged: JudgedLists) -> Float64s:
-    return judged.sum_by_user(np.ones(len(judged.user)))
-
-
-def _mean_of_lists(lists: RankedItems, values: Float64s) -> float:
-    n_entries = np.bincount(lists.user_index)
-    sums = np.bincount(lists.user_index, weights=values)
-    return float(np.mean(sums[n_entries > 0] / n_entries[n_entries > 0]))

@@ -1,0 +1,65 @@
+"""The code of each family by its name; a module is imported when its family is first needed."""
+
+import importlib
+import io
+import typing
+import zipfile
+
+import numpy as np
+
+from shared.domain.families import Architecture
+from shared.domain.training import TrainingConfig
+from shared.errors import TrialError
+from worker.families.contract import FitContext, FitData, Fitted, Weights
+from worker.ranking.scorers import Scorer
+
+NPZ = ".npz"
+
+
+class Family(typing.Protocol):
+    """What a module of this package offers; see worker/families/contract.py."""
+
+    def fit(
+        self,
+        architecture: typing.Any,  # noqa: ANN401  Its own configuration.
+        training: TrainingConfig | None,
+        data: FitData,
+        context: FitContext,
+    ) -> Fitted:
+        """Learn from `data.train`."""
+
+    def make_scorer(self, architecture: typing.Any, weights: Weights, data: FitData) -> Scorer:  # noqa: ANN401
+        """What ranks and predicts."""
+
+
+def family_of(architecture: Architecture) -> Family:
+    """The code of an architecture's family."""
+    return typing.cast(Family, importlib.import_module(f"worker.families.{architecture.family}"))
+
+
+def file_suffix(family: Family) -> str:
+    """How the names of its model files end."""
+    return str(getattr(family, "FILE_SUFFIX", NPZ))
+
+
+def pack_model(fitted: Fitted) -> bytes:
+    """The model as a file: what `read_model` reads; no code is in it."""
+    if fitted.file is not None:
+        return fitted.file
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **dict(fitted.weights))
+    return content.getvalue()
+
+
+def read_model(family: Family, content: bytes) -> Weights:
+    """The weights in a model file; raises TrialError for anything else."""
+    own = getattr(family, "read_model", None)
+    if own is not None:
+        return typing.cast(Weights, own(content))
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        raise TrialError(
+            "artifact", f"a model file must be an npz archive of arrays; it is not: {error}"
+        ) from error
