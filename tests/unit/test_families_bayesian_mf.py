@@ -14,8 +14,8 @@ from tests.unit.ranking_cases import all_pairs, brute_force, lists_of, random_da
 from worker.families.bayesian_mf import fit, make_scorer
 from worker.families.bayesian_mf.kernels import sample_coefficients, sample_rows
 from worker.families.bayesian_mf.posterior_mean import PosteriorMean, cut_product
-from worker.families.bayesian_mf.prior import sample_mean_and_precision
-from worker.families.bayesian_mf.side import cut_work, group_ratings, side_information
+from worker.families.bayesian_mf.prior import LinearPrior, sample_mean_and_precision
+from worker.families.bayesian_mf.side import cut_work, group_ratings, implicit_sum, side_information
 from worker.families.contract import FitContext, FitData, Observations
 from worker.ranking.top_k import recommend_all
 
@@ -524,3 +524,17 @@ def test_ratings_are_grouped_by_the_rows_that_have_any():
     assert (users.starts.tolist(), users.columns.tolist()) == ([0, 1, 4], [0, 0, 1, 0])
     assert users.ratings.tolist() == [4, 5, 3, 2]
     assert (items.starts.tolist(), items.columns.tolist()) == ([0, 3, 4], [1, 0, 1, 1])
+
+
+def test_a_row_without_ratings_is_expected_where_those_with_ratings_are_on_average():
+    data, random = random_data(), np.random.default_rng(10)
+    train = data.train
+    users, items = group_ratings(train.user_index, train.item_index, train.rating, data.n_users, data.n_items)
+    prior = LinearPrior((implicit_sum(users, items, 0.1),), len(users), 3)
+    rows = random.normal(size=(len(users), 3)).astype(np.float32)
+
+    expected = prior.sample(rows, random, lambda: None)
+
+    assert np.abs(prior.explained).max() > 0.1
+    average = expected.means.mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(expected.mean_without_ratings, average, atol=1e-5)
