@@ -21,7 +21,8 @@ class BayesianMf:
     left out of the mean. The prior mean of a factor is a linear function of: `side_information`, the features
     of users and items where the source has them; `implicit_items`, which items a user rated (as in SVD++);
     `implicit_users`, which users rated an item. `feature_precision` of side information and
-    `implicit_precision` are the prior precisions of those functions' coefficients.
+    `implicit_precision` are the prior precisions of their coefficients, ratings being standardised.
+    The first sweeps are worse one by one, but unlike the later ones: a short burn-in averages more.
     """
 
     family: ClassVar[str] = "bayesian_mf"
@@ -30,7 +31,7 @@ class BayesianMf:
 
     size: PositiveInt = 32
     sweeps: PositiveInt = 100
-    burn_in: Count = 15
+    burn_in: Count = 5
     side_information: bool = True
     implicit_items: bool = True
     implicit_users: bool = True
