@@ -38,16 +38,19 @@ def describe_mistake(
         # The model has a list of grids; the file has one table.
         place = (place[0], *place[2:])
     rule = _rule(first, known_keys.get(table, ()))
-    path = _key_path(_of_document(place, document))
+    path = _key_path(_of_document(place, first["input"], document))
     return f"{path}: {rule}" if path else rule
 
 
-def _of_document(place: Place, document: Any) -> Place:  # noqa: ANN401  A part of the file.
-    """The place without the positions of lists that the file writes as one value."""
+def _of_document(place: Place, value: object, document: Any) -> Place:  # noqa: ANN401  A part of the file.
+    """The place without the position in a list that the file writes as one value."""
     steps: list[int | str] = []
     for number, step in enumerate(place):
-        is_last_value = isinstance(step, int) and not isinstance(document, list)
-        if is_last_value:
+        # A value that is itself a list, such as dense layers, may stand for an axis too.
+        is_one_value = not isinstance(document, list) or (
+            isinstance(value, list | tuple) and document == [*value]
+        )
+        if isinstance(step, int) and is_one_value:
             return (*steps, *place[number + 1 :])
         steps.append(step)
         try:
@@ -59,6 +62,9 @@ def _of_document(place: Place, document: Any) -> Place:  # noqa: ANN401  A part 
 
 def _rule(first: ErrorDetails, known: Sequence[str]) -> str:
     kind = first["type"]
+    if kind == "union_tag_invalid":
+        tags = first["ctx"]["expected_tags"].replace("'", "")
+        return f"family must be one of {tags}; got {first['ctx']['tag']!r}"
     if kind in _UNKNOWN:
         return f"unknown key; known are {', '.join(known)}"
     if kind == "value_error":

@@ -25,16 +25,16 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from worker.families.baselines import fit_baseline
 
 from shared.datasets import Dataset, load_dataset, split_ratings
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from shared.settings import load_settings
 from tests.benchmarks.report import describe, judge, megabytes, print_note, print_table, seconds
-from worker.families.baselines import fit_baseline
 from worker.families.tower.scorer import weights_scorer
 from worker.families.tower.weights import Weights
-from worker.metrics.validation import validation_metrics
+from worker.metrics import measure as measure_metrics
 from worker.process.memory import peak_memory_bytes
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import predict_top_rated, recommend_all
@@ -112,7 +112,7 @@ def head_rows(dataset: Dataset, repeats: int) -> Iterator[tuple[object, ...]]:
 
     def evaluate(scorer: Scorer) -> None:
         rankings = recommend_all(scorer, dataset, split, PROTOCOL)
-        validation_metrics(scorer, dataset, split, PROTOCOL, rankings)
+        measure_metrics(scorer, dataset, split, PROTOCOL, rankings)
         predict_top_rated(scorer, dataset, PROTOCOL)
 
     for architecture in HEADS:

@@ -1,6 +1,7 @@
 """Configurations have one identity: canonical form, hash and label."""
 
 import json
+import re
 from dataclasses import FrozenInstanceError, dataclass, fields, make_dataclass, replace
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.domain.families import FAMILIES
+from shared.domain.families.ease import Ease
 from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.tower import Tower
 from shared.domain.identity import identity_hash, non_default_fields
@@ -121,11 +124,32 @@ def test_the_hashes_that_databases_hold_stay_what_they_are():
     assert Protocol().protocol_hash == "818bb4d279050134"
 
 
-def test_an_unknown_family_is_refused():
-    with pytest.raises(
-        ValueError, match="family must be tower, item_popularity or user_item_bias; got 'ease'"
-    ):
-        parse_trial_config({"family": "ease", "architecture": {"l2": 300}})
+def test_an_unknown_family_or_field_is_refused_in_a_line():
+    with pytest.raises(ValueError, match=r"family must be one of tower, ease, .*; got 'easy'"):
+        parse_trial_config({"family": "easy", "architecture": {"l2": 300}})
+    with pytest.raises(ValueError, match=r"^l3: Unexpected keyword argument$"):
+        parse_trial_config({"family": "ease", "architecture": {"l3": 300}})
+
+
+def test_a_family_without_settings_needs_no_architecture_to_be_read():
+    # So version 0.1's baselines are stored after the upgrade.
+    assert parse_trial_config({"family": "item_popularity"}) == TrialConfig(ItemPopularity())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_has_a_label_a_cost_and_a_form_that_survives_json(name):
+    required = {"merge": "dot", "embedding_size": 4, "dense_layers": (1,)} if name == "tower" else {}
+    architecture = FAMILIES[name](**required)
+    config = TrialConfig(architecture, TrainingConfig() if architecture.has_epochs else None)
+    assert config.family == name
+    assert re.fullmatch(r"[a-z0-9_.-]+", config.label)
+    assert config.expected_cost >= 0
+    assert parse_trial_config(json.loads(json.dumps(config.canonical))) == config
+
+
+def test_a_label_names_what_differs_from_the_defaults_of_any_family():
+    assert Ease().label == "ease"
+    assert Ease(l2=1000, input="ones", user_weight=0.5).label == "ease_l2-1000_ones_userweight-0.5"
 
 
 def test_a_configuration_cannot_be_changed():
@@ -134,14 +158,41 @@ def test_a_configuration_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{"baseline": "item_popularity", "training": TrainingConfig()}, {}, {"training": TrainingConfig()}],
+    ("architecture", "training", "rule"),
+    [
+        (Tower("dot", 8, (1,)), None, "tower needs training settings"),
+        (Ease(), TrainingConfig(), "ease has no epochs and takes no training settings"),
+        ("ease", None, "an architecture must be of one of tower, ease"),
+    ],
 )
-def test_a_trial_is_an_architecture_or_a_baseline(values):
-    if values.get("baseline"):
-        values["architecture"] = Tower("dot", 8, (1,))
-    with pytest.raises(ValidationError, match="a trial is an architecture with its training, or a baseline"):
-        TrialConfig(**values)
+def test_training_belongs_to_families_with_epochs(architecture, training, rule):
+    with pytest.raises(ValidationError, match=rule):
+        TrialConfig(architecture, training)
+
+
+@pytest.mark.parametrize(
+    ("values", "objective", "is_larger_better"),
+    [
+        ({}, "rmse", False),
+        ({"objective": "ndcg"}, "ndcg@20", True),
+        ({"objective": "ndcg@5", "k": 5}, "ndcg@5", True),
+        ({"objective": "mae"}, "mae", False),
+    ],
+)
+def test_the_objective_has_the_length_of_the_lists(values, objective, is_larger_better):
+    protocol = Protocol(**values)
+    assert (protocol.objective, protocol.is_larger_better) == (objective, is_larger_better)
+
+
+@pytest.mark.parametrize("objective", ["ndcg@10", "rmse@20", "coverage@20", "", "NDCG"])
+def test_an_objective_that_cannot_select_is_refused_with_the_known_ones(objective):
+    with pytest.raises(ValidationError, match="objective must be one of rmse, mae, ndcg@20, recall@20"):
+        Protocol(objective=objective)
+
+
+def test_something_must_be_left_to_learn_from():
+    with pytest.raises(ValidationError, match="together must leave something to learn from"):
+        Protocol(validation_fraction=0.5, test_fraction=0.5)
 
 
 def test_protocol_survives_json():

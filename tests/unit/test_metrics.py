@@ -13,8 +13,9 @@ from shared.datasets import Split, split_ratings
 from shared.domain.protocol import Protocol
 from shared.domain.records import RankedItems
 from tests.unit.ranking_cases import item_scorer, make_dataset, random_dataset, vector_scorer
-from worker.metrics import validation as metrics
-from worker.metrics.validation import judge_lists, validation_metrics
+from worker.metrics import lists as of_lists
+from worker.metrics import measure, ranking, ratings
+from worker.metrics.ranking import judge_lists
 from worker.ranking.top_k import recommend_all
 
 # Relevant are items 1, 2, 3 for user 0; item 9 for user 1; items 4, 5 for user 3. Users 2 and 4 have none.
@@ -37,18 +38,18 @@ def judge(lists, relevant, k):
 
 
 def test_rmse_and_mae_by_hand():
-    ratings, predictions = np.array([1.0, 2.0, 5.0]), np.array([2.0, 2.0, 3.0])
+    actual, predictions = np.array([1.0, 2.0, 5.0]), np.array([2.0, 2.0, 3.0])
 
-    assert metrics.rmse(ratings, predictions) == pytest.approx(math.sqrt((1 + 0 + 4) / 3))
-    assert metrics.mae(ratings, predictions) == pytest.approx((1 + 0 + 2) / 3)
+    assert ratings.rmse(actual, predictions) == pytest.approx(math.sqrt((1 + 0 + 4) / 3))
+    assert ratings.mae(actual, predictions) == pytest.approx((1 + 0 + 2) / 3)
 
 
 def test_rmse_and_mae_equal_scikit_learn():
     rng = np.random.default_rng(0)
-    ratings, predictions = rng.normal(size=100), rng.normal(size=100)
+    actual, predictions = rng.normal(size=100), rng.normal(size=100)
 
-    assert metrics.rmse(ratings, predictions) == pytest.approx(root_mean_squared_error(ratings, predictions))
-    assert metrics.mae(ratings, predictions) == pytest.approx(mean_absolute_error(ratings, predictions))
+    assert ratings.rmse(actual, predictions) == pytest.approx(root_mean_squared_error(actual, predictions))
+    assert ratings.mae(actual, predictions) == pytest.approx(mean_absolute_error(actual, predictions))
 
 
 # The three users with relevant items are the denominator: user 0, user 1, user 3.
@@ -72,14 +73,14 @@ def test_rmse_and_mae_equal_scikit_learn():
     ],
 )
 def test_ranking_metrics_by_hand(name, expected):
-    assert metrics.RANKING_METRICS[name](judge(LISTS, RELEVANT, k=4)) == pytest.approx(expected)
+    assert ranking.RANKING_METRICS[name](judge(LISTS, RELEVANT, k=4)) == pytest.approx(expected)
 
 
 def test_denominators_are_cut_at_k():
     # Two places, three relevant items, both places hit.
     judged = judge({0: [1, 2]}, [(0, 1), (0, 2), (0, 3)], k=2)
 
-    values = {name: measure(judged) for name, measure in metrics.RANKING_METRICS.items()}
+    values = {name: metric(judged) for name, metric in ranking.RANKING_METRICS.items()}
 
     assert values == pytest.approx(
         {"ndcg": 1, "recall": 2 / 3, "precision": 1, "map": 1, "hit_rate": 1, "mrr": 1}
@@ -87,13 +88,13 @@ def test_denominators_are_cut_at_k():
 
 
 def test_entries_beyond_k_do_not_count():
-    assert metrics.hit_rate(judge({0: [5, 6, 1]}, [(0, 1)], k=2)) == 0
+    assert ranking.hit_rate(judge({0: [5, 6, 1]}, [(0, 1)], k=2)) == 0
 
 
 def test_a_list_without_hits_counts_zero():
     judged = judge({0: [5, 6]}, [(0, 1)], k=2)
 
-    assert [measure(judged) for measure in metrics.RANKING_METRICS.values()] == [0] * 6
+    assert [metric(judged) for metric in ranking.RANKING_METRICS.values()] == [0] * 6
 
 
 def random_case(seed):
@@ -112,7 +113,7 @@ def test_ndcg_equals_scikit_learn(k):
     scores, is_relevant, order, relevant = random_case(k)
     judged = judge({user: items[:k].tolist() for user, items in enumerate(order)}, relevant, k)
 
-    assert metrics.ndcg(judged) == pytest.approx(ndcg_score(is_relevant, scores, k=k))
+    assert ranking.ndcg(judged) == pytest.approx(ndcg_score(is_relevant, scores, k=k))
 
 
 def test_average_precision_of_whole_ranking_equals_scikit_learn():
@@ -120,21 +121,21 @@ def test_average_precision_of_whole_ranking_equals_scikit_learn():
     judged = judge({user: items.tolist() for user, items in enumerate(order)}, relevant, 25)
 
     expected = np.mean([average_precision_score(is_relevant[user], scores[user]) for user in range(30)])
-    assert metrics.average_precision(judged) == pytest.approx(expected)
+    assert ranking.average_precision(judged) == pytest.approx(expected)
 
 
 def test_list_metrics_by_hand():
     lists = ranked({0: [0, 1], 2: [1]})
     support = np.array([4, 1, 0])
 
-    assert metrics.coverage(lists, 3) == pytest.approx(2 / 3)
-    assert metrics.popularity(lists, support) == pytest.approx(((4 + 1) / 2 + 1) / 2)
+    assert of_lists.coverage(lists, 3) == pytest.approx(2 / 3)
+    assert of_lists.popularity(lists, support) == pytest.approx(((4 + 1) / 2 + 1) / 2)
     # Of 4 users, item 0: log2(4/4) = 0 bits, item 1: log2(4/1) = 2 bits.
-    assert metrics.novelty(lists, support, 4) == pytest.approx(((0 + 2) / 2 + 2) / 2)
+    assert of_lists.novelty(lists, support, 4) == pytest.approx(((0 + 2) / 2 + 2) / 2)
 
 
 def test_an_item_without_training_ratings_counts_as_having_one_in_novelty():
-    assert metrics.novelty(ranked({0: [0]}), np.array([0]), 8) == 3
+    assert of_lists.novelty(ranked({0: [0]}), np.array([0]), 8) == 3
 
 
 def test_validation_metrics_by_hand():
@@ -144,9 +145,9 @@ def test_validation_metrics_by_hand():
     protocol = Protocol(k=2, min_support=0)
     scorer = item_scorer(2, [9, 2, 5, 1])
 
-    values = validation_metrics(
-        scorer, dataset, split, protocol, recommend_all(scorer, dataset, split, protocol)
-    )
+    values = measure(scorer, dataset, split, protocol, recommend_all(scorer, dataset, split, protocol))[
+        "validation"
+    ]
 
     # User 0's full ranking without item 0: 2, 1, 3. Recommended to user 0: 3; to user 1: 2, 1.
     assert values == pytest.approx(
@@ -171,9 +172,9 @@ def test_metrics_without_a_denominator_are_left_out():
     split = Split(train=np.array([0]), validation=np.array([1]))
     scorer = item_scorer(1, [1, 1])
 
-    values = validation_metrics(
-        scorer, dataset, split, Protocol(), recommend_all(scorer, dataset, split, Protocol())
-    )
+    values = measure(scorer, dataset, split, Protocol(), recommend_all(scorer, dataset, split, Protocol()))[
+        "validation"
+    ]
 
     assert list(values) == ["rmse", "mae"]
 
@@ -183,9 +184,9 @@ def test_all_shares_are_between_0_and_1():
     split = split_ratings(dataset, Protocol())
     scorer = vector_scorer(60, 150)
 
-    values = validation_metrics(
-        scorer, dataset, split, Protocol(), recommend_all(scorer, dataset, split, Protocol())
-    )
+    values = measure(scorer, dataset, split, Protocol(), recommend_all(scorer, dataset, split, Protocol()))[
+        "validation"
+    ]
 
     shares = [name for name in values if name not in {"rmse", "mae", "popularity@20", "novelty@20"}]
     assert len(shares) == 7
@@ -201,9 +202,9 @@ def test_a_constant_model_scores_like_a_random_one():
     protocol = Protocol(k=20)
     constant = item_scorer(n_users, np.ones(n_items))
 
-    values = validation_metrics(
-        constant, dataset, split, protocol, recommend_all(constant, dataset, split, protocol)
-    )
+    values = measure(constant, dataset, split, protocol, recommend_all(constant, dataset, split, protocol))[
+        "validation"
+    ]
 
     # One relevant item among 99 candidates: it is in the list with probability 20/99, at each rank with 1/99.
     discounts = 1 / np.log2(np.arange(1, 21) + 1)

@@ -31,18 +31,18 @@ def test_reference_sweep_has_the_sixteen_labels_of_the_log_then_two_baselines():
 
 def test_expand_drops_duplicate_architectures(tmp_path):
     spec = _read(tmp_path, _GRID.replace("[8]", "[8, 8]"))
-    assert [trial.label for trial in expand(spec) if trial.architecture] == ["dot_8_4_1"]
+    assert [trial.label for trial in expand(spec) if not trial.is_baseline] == ["dot_8_4_1"]
 
 
 def test_several_grids_form_a_union(tmp_path):
     text = _GRID.replace("[grid]", "[[grid]]") + _GRID.replace("[grid]", "[[grid]]").replace("[8]", "[8, 9]")
-    labels = [trial.label for trial in expand(_read(tmp_path, text)) if trial.architecture]
+    labels = [trial.label for trial in expand(_read(tmp_path, text)) if not trial.is_baseline]
     assert labels == ["dot_8_4_1", "dot_9_4_1"]
 
 
 def test_training_axis_overrides_the_training_table_and_is_named_in_the_label(tmp_path):
     spec = _read(tmp_path, _GRID + "random_seed = [4, 7]\n[training]\nbatch_size = 64\n")
-    trials = [trial for trial in expand(spec) if trial.architecture]
+    trials = [trial for trial in expand(spec) if not trial.is_baseline]
     assert [trial.label for trial in trials] == ["dot_8_4_1_batch64", "dot_8_4_1_batch64_seed7"]
     assert all(trial.training.batch_size == 64 for trial in trials)
 
@@ -66,7 +66,11 @@ def test_most_expensive_trials_are_those_that_train_longest():
 @pytest.mark.parametrize(
     ("text", "place", "rule"),
     [
-        ("surprise = 1\n" + _GRID, "surprise", "unknown key; known are name, grid, training, protocol"),
+        (
+            "surprise = 1\n" + _GRID,
+            "surprise",
+            "unknown key; known are name, grid, models, training, protocol",
+        ),
         (_GRID + "dropout = [0.1]\n", "grid.dropout", "unknown key"),
         (_GRID + "[training]\nmomentum = 1\n", "training.momentum", "unknown key"),
         (_GRID + "[protocol]\ntest = 1\n", "protocol.test", "unknown key"),
@@ -84,7 +88,7 @@ def test_most_expensive_trials_are_those_that_train_longest():
         (_GRID + "[protocol]\nk = 0\n", "protocol.k", "greater than or equal to 1"),
         (_GRID.replace('merge = ["dot"]\n', ""), "grid.merge", "missing"),
         ("name = 'x'\n", "grid", "missing"),
-        ("grid = []\n", "grid", "missing or empty"),
+        ("grid = []\n", "grid", "empty; a [grid] table has"),
         ("name = ''\n" + _GRID, "name", "non-empty"),
         ("name = '  '\n" + _GRID, "name", "non-empty"),
         ("name = 3\n" + _GRID, "name", "got 3; write another"),
@@ -161,3 +165,51 @@ def test_unknown_sweep_name_lists_the_known_ones():
 def test_missing_sweep_file_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"absent\.toml: no such sweep file"):
         read_spec(find_sweep_file(str(tmp_path / "absent.toml")))
+
+
+_MODELS = """
+[[models]]
+family = "ease"
+l2 = [100, 300]
+input = "ones"
+
+[[models]]
+family = "tower"
+merge = "dot"
+embedding_size = 8
+dense_layers = [4, 1]
+batch_size = [32, 64]
+"""
+
+
+def test_a_model_table_takes_a_value_or_a_list_for_each_field(tmp_path):
+    labels = [trial.label for trial in expand(_read(tmp_path, _MODELS)) if not trial.is_baseline]
+    assert labels == ["ease_l2-100_ones", "ease_ones", "dot_8_4_1", "dot_8_4_1_batch64"]
+
+
+def test_a_list_of_lists_is_an_axis_of_a_field_that_is_a_list(tmp_path):
+    text = _MODELS.replace("[4, 1]", "[[4, 1], [1]]").replace("[32, 64]", "32")
+    labels = [trial.label for trial in expand(_read(tmp_path, text)) if trial.family == "tower"]
+    assert labels == ["dot_8_4_1", "dot_8_1"]
+
+
+def test_grids_and_models_stand_side_by_side(tmp_path):
+    labels = [trial.label for trial in expand(_read(tmp_path, _GRID + _MODELS))]
+    assert labels[:3] == ["dot_8_4_1", "ease_l2-100_ones", "ease_ones"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("l2 = [", "l3 = [", "models[0].l3: unknown key; known are l2, input, user_weight"),
+        ("[100, 300]", "[100, -3]", "models[0].l2[1]: Input should be greater than 0; got -3"),
+        ("[100, 300]", "-3", "models[0].l2: Input should be greater than 0; got -3"),
+        ('"ease"', '"eas"', "models[0]: family must be one of tower, ease, bayesian_mf; got 'eas'"),
+        ('family = "ease"\n', "", "models[0]: missing; name a family"),
+        ("[4, 1]", "[4, 2]", "models[1].dense_layers: the last dense layer must be 1"),
+        ('"ones"', '"ones"\nbatch_size = 3', "models[0].batch_size: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_model_table_names_its_place(tmp_path, old, new, message):
+    with pytest.raises(SpecError, match=re.escape(message)):
+        _read(tmp_path, _MODELS.replace(old, new, 1))

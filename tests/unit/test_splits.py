@@ -1,12 +1,15 @@
 """Training and validation ratings."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.datasets import n_item_rows, random_split
+from shared.datasets import Dataset, n_item_rows, split_ratings
 from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.splits import random_split
 from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
 
@@ -73,7 +76,7 @@ def test_the_validation_rows_are_spread_over_the_file():
 @pytest.mark.parametrize(("n_ratings", "fraction"), [(0, 0.1), (1, 0.1), (10, 0.95), (1, 0.5)])
 def test_a_side_without_a_rating_is_told(n_ratings, fraction):
     with pytest.raises(
-        DatasetError, match=f"at least one rating each; {n_ratings} ratings .* {fraction} give 0"
+        DatasetError, match=f"at least one rating; {n_ratings} ratings .* {fraction} and .* give 0"
     ):
         random_split(n_ratings, Protocol(validation_fraction=fraction))
 
@@ -90,3 +93,68 @@ def test_max_id_has_a_row_for_every_integer_up_to_the_largest():
 def test_max_id_needs_integers_from_1(item_id):
     with pytest.raises(DatasetError, match=f"integers from 1; data set toy has '{item_id}'"):
         n_item_rows(dataset_of(item_id, "12"), Protocol(embedding_rows="max_id"))
+
+
+def dataset_at(times, users=None):
+    """One item a rating, in the order given."""
+    n_ratings = len(times)
+    users = list(range(n_ratings)) if users is None else users
+    return Dataset(
+        name="timed",
+        is_synthetic=True,
+        user_ids=np.array([str(user) for user in range(max(users) + 1)]),
+        item_ids=np.array([str(item) for item in range(n_ratings)]),
+        user_index=np.array(users, np.int32),
+        item_index=np.arange(n_ratings, dtype=np.int32),
+        ratings=np.ones(n_ratings, np.float32),
+        timestamps=np.array(times, np.int64),
+        titles=np.full(n_ratings, ""),
+        genres=np.full(n_ratings, ""),
+    )
+
+
+def parts(split):
+    return [part.tolist() for part in (split.train, split.validation, split.test)]
+
+
+def test_the_test_part_leaves_the_validation_its_share():
+    split = random_split(1000, Protocol(validation_fraction=0.1, test_fraction=0.2))
+    assert [len(part) for part in parts(split)] == [700, 100, 200]
+    assert sorted(chain.from_iterable(parts(split))) == list(range(1000))
+
+
+def test_a_temporal_split_holds_out_the_latest():
+    dataset = dataset_at([50, 10, 40, 30, 20, 60, 70, 80, 90, 100])
+    protocol = Protocol(split="temporal", validation_fraction=0.2, test_fraction=0.2)
+    assert parts(split_ratings(dataset, protocol)) == [[0, 1, 2, 3, 4, 5], [6, 7], [8, 9]]
+
+
+@given(st.lists(st.integers(0, 20), min_size=10, max_size=60).filter(lambda times: len(set(times)) > 1))
+def test_nothing_in_training_is_later_than_what_is_held_out(times):
+    dataset = dataset_at(times)
+    split = split_ratings(dataset, Protocol(split="temporal", validation_fraction=0.2, test_fraction=0.1))
+    train, validation, test = (
+        dataset.timestamps[part] for part in (split.train, split.validation, split.test)
+    )
+    assert train.max() <= validation.min() <= validation.max() <= test.min()
+    assert sorted(chain.from_iterable(parts(split))) == list(range(len(times)))
+
+
+def test_a_temporal_split_needs_times():
+    with pytest.raises(DatasetError, match="needs the times of ratings; those of data set timed are all 0"):
+        split_ratings(dataset_at([0, 0, 0]), Protocol(split="temporal"))
+
+
+def test_leave_last_out_takes_the_last_ratings_of_each_user():
+    # User 0: rows 0 (time 3), 1 (1), 2 (2); user 1: rows 3 and 4; user 2: row 5 alone.
+    dataset = dataset_at([3, 1, 2, 5, 4, 9], users=[0, 0, 0, 1, 1, 2])
+    without_test = split_ratings(dataset, Protocol(split="leave_last_out"))
+    assert parts(without_test) == [[1, 2, 4, 5], [0, 3], []]
+    with_test = split_ratings(dataset, Protocol(split="leave_last_out", test_fraction=0.1))
+    # User 1 would keep nothing to learn from.
+    assert parts(with_test) == [[1, 3, 4, 5], [2], [0]]
+
+
+def test_leave_last_out_needs_a_user_with_enough_ratings():
+    with pytest.raises(DatasetError, match="no user of data set timed has 2"):
+        split_ratings(dataset_at([1, 2, 3]), Protocol(split="leave_last_out"))

@@ -45,7 +45,7 @@ def test_evaluated_lists_keep_validation_and_unrated_items():
     split = Split(train=np.array([0, 2, 3, 4]), validation=np.array([1]))
     scorer = item_scorer(2, [0.9, 0.8, 0.5, 0.7, 1.0])
 
-    evaluated = recommend_all(scorer, dataset, split, Protocol(k=3)).evaluated
+    evaluated = recommend_all(scorer, dataset, split, Protocol(k=3)).evaluated["validation"]
 
     assert lists_of(evaluated, 2) == [[4, 1, 3], [4, 0]]
 
@@ -144,7 +144,7 @@ def test_lists_do_not_depend_on_block_size_or_threads(block_scores, n_threads):
     got = recommend_all(scorer, dataset, split, Protocol(), block_scores=block_scores, n_threads=n_threads)
 
     assert_same(got.recommendations, expected.recommendations)
-    assert_same(got.evaluated, expected.evaluated)
+    assert_same(got.evaluated["validation"], expected.evaluated["validation"])
 
 
 def test_exact_scores_do_not_depend_on_the_batch():
@@ -160,7 +160,9 @@ def test_tied_evaluated_items_are_in_another_order_for_every_user():
     dataset = make_dataset(3, 200, [(0, 0), (1, 0), (2, 0)], [1, 1, 1])
     split = Split(train=np.arange(3), validation=np.arange(0))
 
-    lists = lists_of(recommend_all(item_scorer(3, np.ones(200)), dataset, split, Protocol()).evaluated, 3)
+    lists = lists_of(
+        recommend_all(item_scorer(3, np.ones(200)), dataset, split, Protocol()).evaluated["validation"], 3
+    )
 
     assert all(items != sorted(items) for items in lists)
     assert len({tuple(items) for items in lists}) == 3
@@ -172,7 +174,9 @@ def test_tied_evaluated_items_are_equally_likely_at_every_place():
     dataset = make_dataset(n_users, n_items, pairs, np.ones(n_users))
     split = Split(train=np.arange(n_users), validation=np.arange(0))
 
-    evaluated = recommend_all(item_scorer(n_users, np.ones(n_items)), dataset, split, Protocol(k=1)).evaluated
+    evaluated = recommend_all(
+        item_scorer(n_users, np.ones(n_items)), dataset, split, Protocol(k=1)
+    ).evaluated["validation"]
 
     # 4000 first places over nine items: 444 each, standard deviation 20.
     counts = np.bincount(evaluated.item_index, minlength=n_items)[1:]

@@ -2,11 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from shared.domain.families.label import label_by_differences
-from shared.domain.rules import STRICT, Exponent, Share
+from shared.domain.rules import STRICT, Exponent, PositiveFloat, Share
 from shared.domain.training import TrainingConfig
 
 Input = Literal["stars", "ones", "from_threshold"]
@@ -26,7 +25,7 @@ class Ease:
     predicts_ratings: ClassVar[bool] = False
     has_epochs: ClassVar[bool] = False
 
-    l2: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    l2: PositiveFloat = 300.0
     input: Input = "stars"
     user_weight: Exponent = 0.0
     item_scaling: Exponent = 0.0
