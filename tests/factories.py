@@ -121,7 +121,9 @@ def make_result(
         best_epoch=n_epochs or None,
         val_loss=val_rmse**2 if epochs else None,
         val_rmse=val_rmse,
-        metrics={"rmse": val_rmse, "mae": val_rmse / 2, f"ndcg@{k}": ndcg, f"recall@{k}": ndcg / 2},
+        metrics={
+            "validation": {"rmse": val_rmse, "mae": val_rmse / 2, f"ndcg@{k}": ndcg, f"recall@{k}": ndcg / 2}
+        },
         epochs=epochs,
         recommendations=make_ranked(dataset, k, seed),
         rating_predictions=make_rating_predictions(dataset, k),

@@ -141,7 +141,10 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
         check_stop=lease.check,
     )
     _save(engine, claim, result, dataset)
-    return f"{claim.label}: RMSE {result.val_rmse:.4f} in {result.train_seconds:.1f} s"
+    objective = claim.protocol.objective
+    value = result.metrics["validation"].get(objective)
+    judged = "" if value is None else f"{objective} {value:.4f} "
+    return f"{claim.label}: {judged}in {result.train_seconds:.1f} s"
 
 
 def _remove_checkpoint(engine: Engine, claim: Claim) -> None:

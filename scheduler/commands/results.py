@@ -16,19 +16,23 @@ from shared.store import LeaderboardRow, Sweep, Trial
 
 @click.command()
 @SWEEP_OPTION
-def leaderboard(sweep_name: str | None) -> None:
+@click.option("--metric", envvar="METRIC", default=None, help="One more metric, such as novelty@20.")
+def leaderboard(sweep_name: str | None, metric: str | None) -> None:
     """Show the trials of the latest sweep, best first."""
     engine, _ = open_store()
-    print_leaderboard(engine, require_sweep(engine, sweep_name))
+    print_leaderboard(engine, require_sweep(engine, sweep_name), metric)
 
 
-def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
+def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -> None:
     """The leaderboard as a table, and in words which architectures do not beat the baselines."""
     rows = store.leaderboard(engine, sweep.sweep_id)
-    k = sweep.protocol.k
+    k, objective = sweep.protocol.k, sweep.protocol.objective
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
-    table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}", "", "trial")
-    for name in ("RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", "weights", "epoch", "seconds"):
+    table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}, by {objective}", "", "trial")
+    has_test = any(row.test_value is not None for row in rows)
+    more = _values_of(engine, sweep, metric)
+    columns = ["RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", *([f"test {objective}"] if has_test else [])]
+    for name in (*columns, *more, "weights", "epoch", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -38,6 +42,8 @@ def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
             _number(row.ndcg),
             _number(row.recall),
             _number(row.coverage),
+            *([_number(row.test_value)] if has_test else []),
+            *(_number(values.get(row.trial_id)) for values in more.values()),
             "" if row.n_parameters is None else f"{row.n_parameters:,}",
             "" if row.best_epoch is None else str(row.best_epoch),
             "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
@@ -54,12 +60,28 @@ def print_leaderboard(engine: Engine, sweep: Sweep) -> None:
         )
 
 
+def _values_of(engine: Engine, sweep: Sweep, metric: str | None) -> dict[str, dict[int, float]]:
+    """The values of a metric that was asked for, by part of the split and trial; SpecError if unknown."""
+    if metric is None:
+        return {}
+    k = sweep.protocol.k
+    stored = store.metric_values(engine, sweep.sweep_id)
+    names = sorted({name for _, name in stored})
+    name = metric if metric in names else f"{metric}@{k}"
+    found = {part: values for (part, one), values in sorted(stored.items(), reverse=True) if one == name}
+    if not found:
+        raise SpecError(f"METRIC must be one of {', '.join(names) or 'none yet'}; got {metric!r}")
+    return {name if part == "validation" else f"{part} {name}": values for part, values in found.items()}
+
+
 def _against_baselines(measure: str, rows: Sequence[LeaderboardRow]) -> list[str]:
     """In words, a line a baseline, which architectures do not beat it."""
     field = "rmse_against_baselines" if measure == "RMSE" else "ndcg_against_baselines"
     verdicts = {row.label: getattr(row, field) for row in rows if getattr(row, field) is not None}
     lines = []
-    for baseline in (row.label for row in rows if row.is_baseline and row.status == "succeeded"):
+    value = "rmse" if measure == "RMSE" else "ndcg"
+    judged = [row for row in rows if row.is_baseline and getattr(row, value) is not None]
+    for baseline in (row.label for row in judged):
         losers = [label for label, verdict in verdicts.items() if baseline in verdict]
         winners = [label for label in verdicts if label not in losers]
         if not verdicts:
@@ -97,10 +119,11 @@ def recommend(user_id: str | None, label: str | None, sweep_name: str | None) ->
     if not rated and not recommended:
         raise SpecError(f"user {user_id!r} is not in data set {sweep.dataset_name}")
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
-    console.print(f"User {user_id}, {row.label} (RMSE {_number(row.rmse)}), sweep {sweep.sweep_id} on {data}")
+    value = f" ({row.objective} {_number(row.validation_value)})" if row.validation_value is not None else ""
+    console.print(f"User {user_id}, {row.label}{value}, sweep {sweep.sweep_id} on {data}")
     table = new_table("Top-rated by the user", "rank", "item_id", "rating", "prediction", "title", "genres")
     for one in rated:
-        prediction, genres = f"{one.prediction:.4f}", "|".join(one.genres)
+        prediction, genres = _number(one.prediction), "|".join(one.genres)
         table.add_row(str(one.rank), one.item_id, f"{one.rating:g}", prediction, one.title, genres)
     console.print(table)
     table = new_table("Recommended", "rank", "item_id", "score", "title", "genres")

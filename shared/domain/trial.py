@@ -75,6 +75,11 @@ def parse_trial_config(canonical: dict[str, Any]) -> TrialConfig:
     family = str(canonical.get("family"))
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}; got {family!r}")
+    unknown = sorted(canonical.keys() - {"family", "architecture", "training"})
+    if unknown:
+        raise ValueError(
+            f"a configuration has a family, an architecture and training; got {', '.join(unknown)}"
+        )
     try:
         architecture = TypeAdapter(FAMILIES[family]).validate_python(canonical.get("architecture", {}))
         return TypeAdapter(TrialConfig).validate_python(

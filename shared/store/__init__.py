@@ -37,6 +37,7 @@ from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.reports import (
     leaderboard,
+    metric_values,
     metrics_of,
     rating_predictions_of,
     recommendations_of,
@@ -109,6 +110,7 @@ __all__ = [
     "list_queries",
     "list_sweeps",
     "mark_ended_sweeps",
+    "metric_values",
     "metrics_of",
     "old_sweeps",
     "promote_trial",

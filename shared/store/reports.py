@@ -62,6 +62,12 @@ _METRICS = text("""
     where trial_id = :trial_id
     order by split, name
 """)
+_METRICS_OF_SWEEP = text("""
+    select metrics.trial_id, metrics.split, metrics.name, metrics.value
+    from metrics
+    join trials using (trial_id)
+    where trials.sweep_id = :sweep_id
+""")
 _STORED_LISTS = text("""
     select user_id, rank, item_id, score
     from recommendations
@@ -108,6 +114,15 @@ def metrics_of(engine: Engine, trial_id: int) -> dict[tuple[str, str], float]:
     with transaction(engine) as connection:
         rows = connection.execute(_METRICS, {"trial_id": trial_id})
         return {(row.split, row.name): float(row.value) for row in rows}
+
+
+def metric_values(engine: Engine, sweep_id: int) -> dict[tuple[str, str], dict[int, float]]:
+    """Of a sweep's trials, by part of the split and name of the metric: the value of each trial."""
+    values: dict[tuple[str, str], dict[int, float]] = {}
+    with transaction(engine) as connection:
+        for row in connection.execute(_METRICS_OF_SWEEP, {"sweep_id": sweep_id}):
+            values.setdefault((row.split, row.name), {})[row.trial_id] = float(row.value)
+    return values
 
 
 def stored_recommendations(engine: Engine, trial_id: int, dataset: Dataset) -> RankedItems:

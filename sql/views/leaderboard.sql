@@ -74,7 +74,7 @@ select
     measured.popularity,
     measured.novelty,
     case
-        when compared.trial_id is null then null
+        when compared.trial_id is null or trials.val_rmse is null then null
         when compared.not_beaten_on_rmse is null then 'beats every baseline'
         else 'does not beat ' || compared.not_beaten_on_rmse
     end as rmse_against_baselines,

@@ -147,7 +147,7 @@ def finish(bench: Bench, claim: Claim, lists: RankedItems) -> float:
         best_epoch=20,
         val_loss=1.0,
         val_rmse=1.0,
-        metrics=dict.fromkeys(("rmse", "mae", f"ndcg@{K}"), 0.5),
+        metrics={"validation": dict.fromkeys(("rmse", "mae", f"ndcg@{K}"), 0.5)},
         epochs=epochs,
         recommendations=lists,
         rating_predictions=RatedItems(

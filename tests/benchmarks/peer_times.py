@@ -69,7 +69,7 @@ def run_trials(
     """Our trials one after another: training, saving, all lists, all metrics; nothing but the database."""
     run_trial = importlib.import_module("worker.trial").run_trial
     store = importlib.import_module("shared.store")
-    config_type = importlib.import_module("shared.domain.architecture").TrialConfig
+    config_type = importlib.import_module("shared.domain.trial").TrialConfig
     dataset = open_dataset(prepared)
     results = []
     for number, architecture in enumerate(architectures):

@@ -29,7 +29,7 @@ class ItemItemScorer:
     @cached_property
     def _largest_of_row(self) -> Float64s:
         """(n_items,): the largest weight that an item of a history can have."""
-        return np.abs(self.matrix).max(axis=1, initial=0).astype(np.float64)
+        return np.asarray(np.abs(self.matrix).max(axis=1, initial=0), np.float64)
 
     def score_block(self, user_index: Indices) -> Float32s:
         """A sparse matrix times a dense one."""
