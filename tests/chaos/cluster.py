@@ -104,12 +104,17 @@ class Cluster:
         programs = own_programs(settings, settings.state_dir, endpoints, n_processes, free_port())
         return Worker(next(one for one in programs if one.name == name), settings.state_dir, state)
 
+    @property
+    def artifact_root(self) -> str:
+        """The folder of its database's artifacts."""
+        return store.artifact_root(self.engine, self.artifacts_url)
+
     def dispatch(self, sweep: str, name: str = "chaos") -> int:
         """Store and publish a sweep given as the text of a sweep file; gives its sweep_id."""
         file = self.folder / f"{name}.toml"
         file.write_text(sweep)
         spec = read_spec(file)
-        stored, _ = dispatch(self.engine, self.broker_url, self.artifacts_url, spec, sample(), fresh=False)
+        stored, _ = dispatch(self.engine, self.broker_url, self.artifact_root, spec, sample(), fresh=False)
         return stored.sweep_id
 
     def make_sweep(self, sweep: str, name: str = "chaos") -> subprocess.CompletedProcess[str]:

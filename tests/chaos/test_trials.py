@@ -87,7 +87,7 @@ def test_out_of_memory_fails_after_bounded_attempts(memory_group, cluster):
 @pytest.fixture
 def small_disk(cluster: Cluster) -> Iterator[None]:
     """The artifacts of sweep 1 lie on a disk with room for a few kilobytes."""
-    folder = Path(urlsplit(cluster.artifacts_url).path) / "sweep-1"
+    folder = Path(urlsplit(cluster.artifact_root).path) / "sweep-1"
     folder.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)],
@@ -111,7 +111,7 @@ def test_artifact_folder_that_cannot_be_written_fails_the_trial(cluster):
     """A file where the folder should be: root too may not write there."""
     sweep_id = cluster.dispatch(SHORT_TRIAL)
     label = cluster.trial(sweep_id).label
-    place = Path(urlsplit(cluster.artifacts_url).path) / f"sweep-{sweep_id}" / label
+    place = Path(urlsplit(cluster.artifact_root).path) / f"sweep-{sweep_id}" / label
     place.parent.mkdir(parents=True)
     place.write_text("in the way")
     cluster.add_worker()
@@ -126,7 +126,7 @@ def test_loss_that_is_not_finite_fails_the_trial(cluster):
 
 def test_vanished_data_set_fails_the_trials(cluster):
     sweep_id = cluster.dispatch(SHORT_TRIAL)
-    dataset = Path(urlsplit(cluster.artifacts_url).path) / "datasets" / f"{sample().fingerprint}.npz"
+    dataset = Path(urlsplit(cluster.artifact_root).path) / "datasets" / f"{sample().fingerprint}.npz"
     dataset.unlink()
     cluster.add_worker()
     trials = cluster.wait_for_end(sweep_id)
@@ -263,6 +263,6 @@ max_epochs = 1
     assert growth < MAX_GROWTH_BYTES
     assert max(m[3] for m in end) <= max(m[3] for m in middle) + 2
     assert not list(folder.glob("recsweep-*/*.keras"))
-    artifacts = Path(urlsplit(cluster.artifacts_url).path)
+    artifacts = Path(urlsplit(cluster.artifact_root).path)
     assert not list(artifacts.rglob("checkpoint.npz"))
     assert not list(artifacts.rglob(".*"))
