@@ -83,10 +83,11 @@ def run_trial(
         architecture, training = claim.config.architecture, claim.config.training
         data = fit_data(dataset, split, claim.protocol)
         family = family_of(architecture)
+        n_epochs = training.max_epochs if training else None
         started = time.perf_counter()
         context = FitContext(
             check_stop=check_stop,
-            on_epoch=lambda epoch: _show(epoch, log, on_epoch),
+            on_epoch=lambda epoch: _show(epoch, n_epochs, log, on_epoch),
             checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
         )
         fitted = family.fit(architecture, training, data, context)
@@ -111,9 +112,12 @@ def run_trial(
         log.save()
 
 
-def _show(epoch: EpochRecord, log: TrialLog, on_epoch: Callable[[EpochRecord], None]) -> None:
+def _show(
+    epoch: EpochRecord, n_epochs: int | None, log: TrialLog, on_epoch: Callable[[EpochRecord], None]
+) -> None:
+    of_all = "" if n_epochs is None else f"/{n_epochs}"
     log.write(
-        f"epoch {epoch.epoch} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f} "
+        f"epoch {epoch.epoch}{of_all} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f} "
         f"- val_loss: {epoch.val_loss:.4f} - val_rmse: {epoch.val_rmse:.4f}"
     )
     on_epoch(epoch)

@@ -69,11 +69,14 @@ def _same_lists(first: RankedItems, second: RankedItems) -> bool:
 
 
 def _same_predictions(first: RatedItems, second: RatedItems) -> bool:
-    """Whether two sets have the same rows and ratings, and predictions but for some roundings."""
+    """Whether stored and recomputed rows and ratings are the same, and predictions but for some roundings."""
     if not _are_equal(first, second, "user_index", "rank", "item_index", "rating"):
         return False
-    if first.prediction is None or second.prediction is None:
-        return first.prediction is second.prediction
+    if second.prediction is None:
+        # Version 0.1 stored the mean rating where nothing is predicted.
+        return True
+    if first.prediction is None:
+        return False
     tolerance = _PREDICTION_TOLERANCE
     return bool(np.allclose(first.prediction, second.prediction, rtol=tolerance, atol=tolerance))
 
