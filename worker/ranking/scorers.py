@@ -28,6 +28,10 @@ class Scorer(typing.Protocol):
     """What ranks the items of a user, and what rating it predicts; safe to call from several threads."""
 
     @property
+    def predicts_ratings(self) -> bool:
+        """Whether a score is a predicted rating. Otherwise there is none, no RMSE, and no error in stars."""
+
+    @property
     def n_items(self) -> int:
         """Items of the catalogue: the columns of a block."""
 
@@ -44,7 +48,18 @@ class Scorer(typing.Protocol):
         """Scores of n pairs, (n,), computed in float64."""
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """Predicted ratings of n pairs, (n,), not clipped: the scores, unless a score is no rating."""
+        """Predicted ratings of n pairs, (n,), not clipped. Raises NotImplementedError without `predicts_ratings`."""
+
+
+@typing.runtime_checkable
+class HistoryScorer(typing.Protocol):
+    """What can score the items for somebody who is in no training data."""
+
+    def score_history(self, item_index: Indices, ratings: Float32s) -> Float64s:
+        """Scores of every item, (n_items,), for a user with these ratings, in any order, no item twice.
+
+        For the training ratings of a user: that user's scores.
+        """
 
 
 def exact_scores(scorer: Scorer, user_index: Indices, item_index: Indices) -> Float32s:
@@ -70,6 +85,7 @@ class LinearScorer:
     user_vectors: (n_users, n) float64, n may be 0      item_vectors: (n_items, n) float64
     user_offsets: (n_users,) float64      item_offsets: (n_items,) float64
     rating: the rating predicted for every pair, where the score is not a rating
+    predicts_ratings: False where there is no predicted rating at all
     """
 
     user_vectors: Float64s
@@ -77,6 +93,7 @@ class LinearScorer:
     user_offsets: Float64s
     item_offsets: Float64s
     rating: float | None = None
+    predicts_ratings: bool = True
 
     @property
     def n_items(self) -> int:
@@ -127,6 +144,8 @@ class LinearScorer:
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
         """The score, or the one rating that is predicted for every pair."""
+        if not self.predicts_ratings:
+            raise NotImplementedError("these scores rank items; they are no ratings")
         if self.rating is not None:
             return np.full(len(user_index), self.rating)
         return self.score_pairs(user_index, item_index)
