@@ -35,10 +35,10 @@ def lower_gram(
     row_ends = row_starts.copy()
     columns_seen, values_seen = np.empty(matrix.nnz, np.uint32), np.empty(matrix.nnz, dtype)
     gram = np.zeros((matrix.shape[1], matrix.shape[1]), dtype)
-    for first, stop in _ranges(columns.indptr):
+    for first, stop in column_ranges(columns.indptr):
         check_stop()
         _add_columns(
-            first, stop, columns.indptr.astype(np.uint64), columns.indices.view(np.uint32),
+            first, stop, columns.indptr.astype(np.uint64), columns.indices.astype(np.uint32),
             columns.data.astype(dtype, copy=False), n_dense, is_dense,
             row_starts, row_ends, columns_seen, values_seen, gram,
         )  # fmt: skip
@@ -57,8 +57,8 @@ def co_occurrences(
         stop = min(first + n_rows_at_once, n_columns)
         sums = np.zeros((stop - first, n_columns))
         _multiply_columns(
-            first, columns.indptr.astype(np.uint64), columns.indices.view(np.uint32), columns.data,
-            matrix.indptr.astype(np.uint64), matrix.indices.view(np.uint32), matrix.data, sums,
+            first, columns.indptr.astype(np.uint64), columns.indices.astype(np.uint32), columns.data,
+            matrix.indptr.astype(np.uint64), matrix.indices.astype(np.uint32), matrix.data, sums,
         )  # fmt: skip
         yield first, stop, sums
 
@@ -85,8 +85,8 @@ def _add_dense(rows: scipy.sparse.csr_matrix, gram: Floats, check_stop: Callable
     gram[:n_dense, :n_dense] += sums.T
 
 
-def _ranges(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
-    """Columns in ranges of about `_RATINGS_AT_ONCE` entries, one column at least."""
+def column_ranges(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
+    """Columns in ranges of about `_RATINGS_AT_ONCE` entries, one column at least; `starts` as in a CSC matrix."""
     first, n_columns = 0, len(starts) - 1
     while first < n_columns:
         after = int(np.searchsorted(starts, starts[first] + _RATINGS_AT_ONCE, side="right")) - 1
