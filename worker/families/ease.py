@@ -15,12 +15,12 @@ import scipy.sparse
 from shared.domain.families.ease import Ease
 from shared.errors import TrialError
 from worker.families.contract import FitContext, FitData, Fitted, Weights
-from worker.families.gram import lower_gram
+from worker.families.gram import Floats, lower_gram
 from worker.families.inputs import InputRule
 from worker.families.positive_definite import BLOCK_ROWS, invert_in_place
 from worker.process.memory_room import memory_room_bytes
 from worker.ranking.item_item import DenseItems, ItemItemScorer
-from worker.ranking.scorers import UNIT_ROUNDOFF_32, Float32s, Float64s
+from worker.ranking.scorers import UNIT_ROUNDOFF_32, Float64s
 
 # Above this bound of the relative error the inverse is made in float64. On MovieLens 1M, where λ = 300 has
 # the bound 3e-5 and λ = 3 has 3e-3, the weights are wrong by a third of it (tests/benchmarks/bench_families).
@@ -28,7 +28,7 @@ _LARGEST_ERROR = 1e-3
 _TILE = 32
 
 
-def fit(architecture: Ease, training: None, data: FitData, context: FitContext) -> Fitted:  # noqa: ARG001
+def fit(architecture: Ease, training: None, data: FitData, context: FitContext) -> Fitted:
     """Minimise Σ_u w_u |y_u - y_u C|² + Σ_ji (λ + p/(1-p) G_jj) C_ji² with C_ii = 0; weights B = S^-b C S^b.
 
     y: the input of a user divided by S^b; w_u: activity^-user_weight; S: popularity. Activity and popularity
@@ -81,8 +81,8 @@ def check_room(n_items: int, n_inputs: int, dtype: npt.DTypeLike, room_bytes: in
         raise TrialError(
             "out_of_memory",
             f"EASE keeps a number for every pair of items: {n_items:,} items with ratings need "
-            f"{needed / 1e9:.1f} GB, this process may take {room_bytes / 1e9:.1f} GB more. Run fewer trials at "
-            "once, give the worker more memory, or use item_knn or weighted_als, which need far less",
+            f"{needed / 1e9:.1f} GB, this process may take {room_bytes / 1e9:.1f} GB more. Run fewer trials "
+            "at once, give the worker more memory, or use item_knn or weighted_als, which need far less",
         )
 
 
@@ -123,7 +123,11 @@ def _relative(counts: npt.NDArray[np.integer]) -> Float64s:
 
 
 def _dtype(matrix: scipy.sparse.csr_matrix, l2: float) -> npt.DTypeLike:
-    """float32 where its error is small enough; the largest eigenvalue is at most the trace, and at most |G|₁."""
+    """float32 where its error is small enough.
+
+    The error grows with the largest over the smallest eigenvalue: at most 1 + |G| / l2, and |G| is at most
+    the trace, and at most the largest sum of a row.
+    """
     largest = float(np.vdot(matrix.data, matrix.data))
     if UNIT_ROUNDOFF_32 * (1 + largest / l2) > _LARGEST_ERROR:
         sizes = abs(matrix)
@@ -131,7 +135,7 @@ def _dtype(matrix: scipy.sparse.csr_matrix, l2: float) -> npt.DTypeLike:
     return np.float32 if UNIT_ROUNDOFF_32 * (1 + largest / l2) <= _LARGEST_ERROR else np.float64
 
 
-def _invert(gram: Float32s | Float64s, check_stop: Callable[[], None]) -> None:
+def _invert(gram: Floats, check_stop: Callable[[], None]) -> None:
     try:
         invert_in_place(gram, check_stop)
     except np.linalg.LinAlgError as error:
@@ -141,8 +145,8 @@ def _invert(gram: Float32s | Float64s, check_stop: Callable[[], None]) -> None:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _finish(inverse, left, right):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """P_ji · left_j · right_i off the diagonal and 0 on it, from P's lower triangle, in tiles that caches hold."""
+def _finish(inverse: Floats, left: Floats, right: Floats) -> None:
+    """P_ji · left_j · right_i off the diagonal and 0 on it, from the lower triangle of P, in tiles."""
     n = len(inverse)
     for top in range(0, n, _TILE):
         for beside in range(0, top + 1, _TILE):

@@ -11,11 +11,13 @@ from scipy.linalg import blas
 from worker.ranking.scorers import Float64s
 
 Floats = npt.NDArray[np.floating]
+UInt32s = npt.NDArray[np.uint32]
+UInt64s = npt.NDArray[np.uint64]
 # Ratings between two looks at whether to stop: well below a second.
 _RATINGS_AT_ONCE = 2**16
 # Rows with many entries in the first columns are multiplied there as dense ones: BLAS makes about so many
-# products in the time of one that the sparse loop makes. MovieLens 1M takes a quarter less time with them, for
-# any share of the columns from a quarter to a half.
+# products in the time of one that the sparse loop makes. MovieLens 1M takes a quarter less time with them,
+# for any share of the columns from a quarter to a half.
 _DENSE_PRODUCTS = 100
 _DENSE_SHARE = 3 / 8
 _DENSE_ROWS = 512
@@ -86,7 +88,10 @@ def _add_dense(rows: scipy.sparse.csr_matrix, gram: Floats, check_stop: Callable
 
 
 def column_ranges(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
-    """Columns in ranges of about `_RATINGS_AT_ONCE` entries, one column at least; `starts` as in a CSC matrix."""
+    """Ranges of about `_RATINGS_AT_ONCE` entries, one column at least.
+
+    starts: (n_columns + 1,), where the entries of a column begin, and the end
+    """
     first, n_columns = 0, len(starts) - 1
     while first < n_columns:
         after = int(np.searchsorted(starts, starts[first] + _RATINGS_AT_ONCE, side="right")) - 1
@@ -98,8 +103,19 @@ def column_ranges(starts: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
 # Indices are unsigned: numba then leaves out the test for negative ones, a third of the time.
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _add_columns(  # noqa: PLR0917
-    first, stop, starts, rows, values, n_dense, is_dense, row_starts, row_ends, columns_seen, values_seen, gram
-):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  Compiled for the types it is called with.
+    first: int,
+    stop: int,
+    starts: UInt64s,
+    rows: UInt32s,
+    values: Floats,
+    n_dense: int,
+    is_dense: npt.NDArray[np.bool_],
+    row_starts: UInt64s,
+    row_ends: UInt64s,
+    columns_seen: UInt32s,
+    values_seen: Floats,
+    gram: Floats,
+) -> None:
     """Rows first to stop - 1 of the lower triangle; `*_seen` keeps what every row had in earlier columns."""
     for column in range(first, stop):
         sums = gram[column]
@@ -116,8 +132,16 @@ def _add_columns(  # noqa: PLR0917
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _multiply_columns(  # noqa: PLR0917
-    first, starts, rows, values, row_starts, row_columns, row_values, sums
-):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  Compiled for the types it is called with.
+    first: int,
+    starts: UInt64s,
+    rows: UInt32s,
+    values: Floats,
+    row_starts: UInt64s,
+    row_columns: UInt32s,
+    row_values: Floats,
+    sums: Float64s,
+) -> None:
+    """Rows first, first + 1, … of the whole product."""
     for number in range(len(sums)):
         total = sums[number]
         column = first + number

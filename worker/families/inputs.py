@@ -15,7 +15,8 @@ from worker.ranking.scorers import Float32s
 class InputRule:
     """From ratings to values.
 
-    `largest`: the rating that is worth 1 as "stars"; `threshold`: from this rating up one counts "from_threshold".
+    `largest`: the rating that is worth 1 as "stars".
+    `threshold`: from this rating up one counts "from_threshold".
     """
 
     kind: Input
@@ -41,7 +42,7 @@ class InputRule:
         return np.ones(len(ratings), np.float32)
 
     def matrix(self, by_user: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
-        """The ratings that are kept, with their values, in the order of `by_user`; values of 0 are kept too."""
+        """The ratings that are kept, with their values (0 too), in the order of `by_user`."""
         kept = self.is_kept(by_user.data)
         ends = np.concatenate(([0], np.cumsum(kept)))[by_user.indptr].astype(by_user.indptr.dtype)
         return scipy.sparse.csr_matrix(

@@ -11,13 +11,13 @@ from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.families.gram import co_occurrences
 from worker.families.inputs import InputRule
 from worker.ranking.item_item import ItemItemScorer, SparseItems
-from worker.ranking.scorers import Float64s
+from worker.ranking.scorers import Float32s, Float64s
 
 # Numbers of a block of similarities: 8 MB.
 _BLOCK_NUMBERS = 2**20
 
 
-def fit(architecture: ItemKnn, training: None, data: FitData, context: FitContext) -> Fitted:  # noqa: ARG001
+def fit(architecture: ItemKnn, training: None, data: FitData, context: FitContext) -> Fitted:
     """For every item its `neighbours` most similar ones, the lower item_index first where they are alike.
 
     Similarities of 0 are left out. An item without input has no neighbours and is nobody's: it scores 0.
@@ -27,8 +27,10 @@ def fit(architecture: ItemKnn, training: None, data: FitData, context: FitContex
     if architecture.similarity != "cosine":
         inputs.data = (inputs.data != 0).astype(np.float32)
     values = inputs.data.astype(np.float64)
-    sizes = np.bincount(inputs.indices, weights=values**2, minlength=data.n_items)
-    starts, neighbours, weights = [np.zeros(1, np.int64)], [], []
+    sizes = np.bincount(inputs.indices, weights=values**2, minlength=data.n_items).astype(np.float64)
+    counts: list[npt.NDArray[np.integer]] = []
+    neighbours: list[npt.NDArray[np.int32]] = []
+    similarities: list[Float32s] = []
     for first, stop, products in co_occurrences(inputs, max(1, _BLOCK_NUMBERS // data.n_items)):
         context.check_stop()
         similarity = _similarity(
@@ -36,13 +38,13 @@ def fit(architecture: ItemKnn, training: None, data: FitData, context: FitContex
         )
         similarity[np.arange(stop - first), np.arange(first, stop)] = 0
         row, item = np.nonzero(_are_nearest(similarity, architecture.neighbours))
-        starts.append(starts[-1][-1] + np.cumsum(np.bincount(row, minlength=stop - first)))
+        counts.append(np.bincount(row, minlength=stop - first))
         neighbours.append(item.astype(np.int32))
-        weights.append(similarity[row, item].astype(np.float32))
-    arrays = {
-        "starts": np.concatenate(starts),
+        similarities.append(similarity[row, item].astype(np.float32))
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "counts": np.concatenate(counts).astype(np.int64),
         "neighbours": np.concatenate(neighbours),
-        "similarities": np.concatenate(weights),
+        "similarities": np.concatenate(similarities),
     }
     return Fitted(arrays, n_parameters=len(arrays["similarities"]))
 
@@ -50,8 +52,9 @@ def fit(architecture: ItemKnn, training: None, data: FitData, context: FitContex
 def make_scorer(architecture: ItemKnn, weights: Weights, data: FitData) -> ItemItemScorer:
     """Scores are the sums of input times similarity over the item's neighbours that the user rated."""
     shape = (data.n_items, data.n_items)
+    starts = np.concatenate(([0], np.cumsum(weights["counts"])))
     by_item = scipy.sparse.csc_matrix(
-        (weights["similarities"], weights["neighbours"], weights["starts"]), shape, dtype=np.float32
+        (weights["similarities"], weights["neighbours"], starts), shape, dtype=np.float32
     )
     rule, items = InputRule.of(architecture.input, data), np.arange(data.n_items, dtype=np.int32)
     return ItemItemScorer.of(rule, data.by_user, items, SparseItems(by_item.tocsr()))
@@ -66,7 +69,7 @@ def _similarity(
 ) -> Float64s:
     """Of items (rows) to others (columns); with x the input of an item, over users, and 0 / 0 = 0:
 
-    cosine: x·y / (|x| |y| + shrinkage)      jaccard: |x ∩ y| / (|x ∪ y| + shrinkage)
+    cosine: x·y / (|x| |y| + shrinkage)      jaccard: |x ∩ y| / (those in x or y + shrinkage)
     conditional: |x ∩ y| / (|y| + shrinkage), the share of those who rated the other that also rated the item
 
     products: x·y      sizes, other_sizes: x·x and y·y, which are counts for the last two
@@ -78,14 +81,14 @@ def _similarity(
     else:
         denominator = np.broadcast_to(other_sizes, products.shape).copy()
     denominator += shrinkage
-    return np.divide(products, denominator, out=np.zeros_like(products), where=denominator > 0)
+    return np.asarray(np.divide(products, denominator, out=np.zeros_like(products), where=denominator > 0))
 
 
 def _are_nearest(similarity: Float64s, n_nearest: int) -> npt.NDArray[np.bool_]:
     """The `n_nearest` largest of each row that are not 0, the first ones among equals."""
     n_columns = similarity.shape[1]
     if n_nearest >= n_columns:
-        return similarity != 0
+        return np.asarray(similarity != 0)
     smallest = np.partition(similarity, n_columns - n_nearest, axis=1)[:, n_columns - n_nearest, None]
     nearer, as_near = similarity > smallest, similarity == smallest
     n_left = n_nearest - nearer.sum(axis=1, keepdims=True)

@@ -7,13 +7,13 @@ from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.ranking.scorers import LinearScorer
 
 
-def fit(architecture: ItemPopularity, training: None, data: FitData, context: FitContext) -> Fitted:  # noqa: ARG001
+def fit(architecture: ItemPopularity, training: None, data: FitData, context: FitContext) -> Fitted:
     """Count the training ratings of every item."""
     support = np.bincount(data.train.item_index, minlength=data.n_items)
     return Fitted({"support": support.astype(np.int64)}, n_parameters=data.n_items)
 
 
-def make_scorer(architecture: ItemPopularity, weights: Weights, data: FitData) -> LinearScorer:  # noqa: ARG001
+def make_scorer(architecture: ItemPopularity, weights: Weights, data: FitData) -> LinearScorer:
     """Score of an item: its number of training ratings, 0 without any; for users without ratings too."""
     support = weights["support"].astype(np.float64)
     return LinearScorer(

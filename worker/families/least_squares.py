@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import scipy.sparse
 
-from worker.families.gram import column_ranges
+from worker.families.gram import Floats, UInt32s, UInt64s, column_ranges
 from worker.ranking.scorers import Float32s, Float64s
 
 # A solution is found to this error, relative to it, in the norm of its own problem.
@@ -22,18 +22,19 @@ _MAX_STEPS = 100
 def solve_rows(
     targets: scipy.sparse.csr_matrix,
     table: Float32s,
+    *,
     zero_weight: float,
     ridge: Float64s,
     start: Float32s,
     check_stop: Callable[[], None],
 ) -> Float32s:
-    """The solutions of all rows, (n_rows, size) float32, as near as TOLERANCE; 0 where a row has no entries.
+    """The solutions of all rows, (n_rows, size) float32, to TOLERANCE; 0 where a row has no entries.
 
     targets: (n_rows, n)      table: (n, size), the q      ridge: (n_rows,)      start: (n_rows, size)
 
     By conjugate gradients from `start`, preconditioned by the diagonal, in the basis of the eigenvectors of
     tableᵀ table. There the term of all c is diagonal, and what a row adds to it nearly so: the popular
-    directions are the same ones. A step costs entries · size, where a Cholesky solve costs entries · size² and
+    directions are the same ones. A step costs entries · size, where a Cholesky solve costs entries · size² +
     size³. The objective of a row never rises above that of its start.
     """
     values, basis = np.linalg.eigh((table.T @ table).astype(np.float64))
@@ -49,9 +50,7 @@ def solve_rows(
     return np.asarray(solutions @ basis.T.astype(np.float32))
 
 
-def solve_row(
-    targets: Float32s, rows: Float32s, table: Float32s, zero_weight: float, ridge: float
-) -> Float64s:
+def solve_row(targets: Floats, rows: Floats, table: Floats, zero_weight: float, ridge: float) -> Float64s:
     """One solution in float64, (size,), by Cholesky; rows: (n_entries, size), the q of the entries."""
     table, rows = table.astype(np.float64), rows.astype(np.float64)
     matrix = rows.T @ rows + zero_weight * (table.T @ table) + ridge * np.eye(table.shape[1])
@@ -60,9 +59,18 @@ def solve_row(
 
 # Sums may be reordered and so vectorised; the order is fixed when it is compiled.
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})  # type: ignore[untyped-decorator]
-def _solve(  # noqa: PLR0917
-    first, stop, starts, columns, targets, table, spectrum, ridge, tolerance, solutions
-):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  Compiled for the types it is called with.
+def _solve(  # noqa: PLR0912, PLR0917  Loops over the numbers of a vector, in place of array operations.
+    first: int,
+    stop: int,
+    starts: UInt64s,
+    columns: UInt32s,
+    targets: Float32s,
+    table: Float32s,
+    spectrum: Float32s,
+    ridge: Float32s,
+    tolerance: np.float32,
+    solutions: Float32s,
+) -> None:
     """Preconditioned conjugate gradients: Saad 2003, Iterative Methods for Sparse Linear Systems, 9.1."""
     size = np.uint64(table.shape[1])
     flat = table.ravel()

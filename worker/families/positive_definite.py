@@ -1,17 +1,17 @@
 """The inverse of a large symmetric positive definite matrix, in place and block by block.
 
-LAPACK's potrf and potri do the same in two calls, a tenth quicker; but these cannot be stopped and hold Python's
-lock meanwhile, so that no other thread of the process runs. Small matrices are left to them.
+LAPACK's potrf and potri do the same in two calls, a tenth quicker; but these cannot be stopped, and hold
+Python's lock meanwhile, so that no other thread of the process runs. Small matrices are left to them.
 """
 
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import lapack
 
-Floats = npt.NDArray[np.floating]
+from worker.families.gram import Floats
+
 BLOCK_ROWS = 128
 # Rows that LAPACK inverts in about a second.
 LAPACK_ROWS = 5000

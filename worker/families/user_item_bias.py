@@ -14,7 +14,7 @@ _CONVERGED = 1e-8
 _MAX_ROUNDS = 1000
 
 
-def fit(architecture: UserItemBias, training: None, data: FitData, context: FitContext) -> Fitted:  # noqa: ARG001
+def fit(architecture: UserItemBias, training: None, data: FitData, context: FitContext) -> Fitted:
     """Minimise Σ (r - μ - bᵤ - bᵢ)² + 15 Σ bᵤ² + 10 Σ bᵢ², with μ the mean of the training ratings.
 
     Koren 2010, eq. 3, with the damping above, one for each kind of bias. Alternating least squares, each half
@@ -22,7 +22,9 @@ def fit(architecture: UserItemBias, training: None, data: FitData, context: FitC
     Without training ratings a bias is 0.
     """
     # bincount works on intp and would convert int32 again in every round.
-    user_index, item_index = (index.astype(np.intp) for index in (data.train.user_index, data.train.item_index))
+    user_index, item_index = (
+        index.astype(np.intp) for index in (data.train.user_index, data.train.item_index)
+    )
     ratings = data.train.rating.astype(np.float64)
     mean = float(ratings.mean())
     user_sums = np.bincount(user_index, weights=ratings - mean, minlength=data.n_users)
@@ -43,9 +45,11 @@ def fit(architecture: UserItemBias, training: None, data: FitData, context: FitC
     return Fitted(weights, n_parameters=1 + data.n_users + data.n_items)
 
 
-def make_scorer(architecture: UserItemBias, weights: Weights, data: FitData) -> LinearScorer:  # noqa: ARG001
+def make_scorer(architecture: UserItemBias, weights: Weights, data: FitData) -> LinearScorer:
     """The score is the predicted rating; for a user without ratings the mean plus the item's bias."""
-    mean, user_bias, item_bias = (weights[name].astype(np.float64) for name in ("mean", "user_bias", "item_bias"))
+    mean, user_bias, item_bias = (
+        weights[name].astype(np.float64) for name in ("mean", "user_bias", "item_bias")
+    )
     return LinearScorer(
         user_vectors=np.zeros((data.n_users, 0)),
         item_vectors=np.zeros((data.n_items, 0)),

@@ -1,7 +1,7 @@
 """Weighted alternating least squares over all pairs.
 
-Hu, Koren, Volinsky 2008, Collaborative filtering for implicit feedback datasets; Rendle et al. 2022, Revisiting
-the performance of iALS.
+Hu, Koren, Volinsky 2008, Collaborative filtering for implicit feedback datasets; Rendle et al. 2022,
+Revisiting the performance of iALS.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from worker.ranking.scorers import Float32s, Float64s, Indices, LinearScorer
 _START_SCALE = 0.1
 
 
-def fit(architecture: WeightedAls, training: None, data: FitData, context: FitContext) -> Fitted:  # noqa: ARG001
+def fit(architecture: WeightedAls, training: None, data: FitData, context: FitContext) -> Fitted:
     """Item vectors from user vectors and then user vectors from item vectors, `iterations` times.
 
     The start is drawn from `random_seed`. A user or an item without a rating that counts gets the zero
@@ -26,7 +26,7 @@ def fit(architecture: WeightedAls, training: None, data: FitData, context: FitCo
     """
     targets = InputRule.of(architecture.target, data).matrix(data.by_user)
     sides = (targets.T.tocsr(), targets)
-    zero_weight = architecture.zero_weight
+    zero_weight, stop = architecture.zero_weight, context.check_stop
     items_ridge, users_ridge = (
         _ridge(architecture, np.diff(side.indptr), others)
         for side, others in zip(sides, (data.n_users, data.n_items), strict=True)
@@ -36,8 +36,12 @@ def fit(architecture: WeightedAls, training: None, data: FitData, context: FitCo
     users = rng.normal(scale=scale, size=(data.n_users, architecture.size)).astype(np.float32)
     items = np.zeros((data.n_items, architecture.size), np.float32)
     for _ in range(architecture.iterations):
-        items = solve_rows(sides[0], users, zero_weight, items_ridge, items, context.check_stop)
-        users = solve_rows(sides[1], items, zero_weight, users_ridge, users, context.check_stop)
+        items = solve_rows(
+            sides[0], users, zero_weight=zero_weight, ridge=items_ridge, start=items, check_stop=stop
+        )
+        users = solve_rows(
+            sides[1], items, zero_weight=zero_weight, ridge=users_ridge, start=users, check_stop=stop
+        )
     return Fitted({"user_vectors": users, "item_vectors": items}, n_parameters=users.size + items.size)
 
 

@@ -42,9 +42,11 @@ class RatingInputs(Protocol):
 
 
 class ItemItem(Protocol):
-    """Weights w_ji of the input of item j for the score of item i, (n, n) float32; `sums` of |w_ji|."""
+    """Weights w_ji of the input of item j for the score of item i, (n, n) float32."""
 
-    sums: "WeightSums"
+    @property
+    def sums(self) -> "WeightSums":
+        """Sizes of the weights."""
 
     def score_block(
         self, inputs: UserInputs, users: npt.NDArray[np.int64], items: npt.NDArray[np.int32], out: Float32s
@@ -60,7 +62,7 @@ class ItemItem(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class WeightSums:
-    """Sizes of weights. of_row: (n,) max_i |w_ji|. column_sum, column_norm: largest Σ_j |w_ji|, (Σ_j w_ji²)^½."""
+    """of_row: (n,), max_i |w_ji|.      column_sum, column_norm: the largest Σ_j |w_ji| and (Σ_j w_ji²)^½."""
 
     of_row: Float64s
     column_sum: float
@@ -137,8 +139,9 @@ class SparseItems:
         self, inputs: UserInputs, users: npt.NDArray[np.int64], items: npt.NDArray[np.int32], out: Float32s
     ) -> None:
         """Summed in float64 and rounded once."""
+        sums = np.zeros(len(items))
         sparse_block(
-            inputs.starts, inputs.places, inputs.values, users, *self._arrays, items, np.zeros(len(items)), out
+            inputs.starts, inputs.places, inputs.values, users, *self._arrays, items, sums, out
         )  # fmt: skip
 
     def score_pairs(self, inputs: UserInputs, users: npt.NDArray[np.int64], places: Indices) -> Float64s:

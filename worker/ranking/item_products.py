@@ -4,7 +4,7 @@ Sums are in one order, input by input, whatever else is scored with them; severa
 Indices are unsigned: numba then leaves out the test for negative ones.
 """
 
-# ruff: noqa: ANN001, ANN201, PLR0917  Compiled for the types that they are called with.
+# ruff: noqa: ANN001, ANN201, ANN202, PLR0917  Compiled for the types that they are called with.
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 import numba
@@ -60,9 +60,7 @@ def dense_pairs(starts, places, values, users, tiles, columns, scores):
 
 
 @numba.njit(nogil=True, cache=True)
-def sparse_block(  # One row of sums is enough.
-    starts, places, values, users, weight_starts, weight_columns, weights, items, sums, out
-):
+def sparse_block(starts, places, values, users, weight_starts, weight_columns, weights, items, sums, out):
     """out[:, items] of users, summed in float64."""
     for row in range(len(users)):
         _sum_row(starts, places, values, users[row], weight_starts, weight_columns, weights, sums)

@@ -48,7 +48,7 @@ class Scorer(typing.Protocol):
         """Scores of n pairs, (n,), computed in float64."""
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """Predicted ratings of n pairs, (n,), not clipped. Raises NotImplementedError without `predicts_ratings`."""
+        """Predicted ratings of n pairs, (n,), not clipped. Only where `predicts_ratings`."""
 
 
 @typing.runtime_checkable

@@ -1,7 +1,7 @@
 """Bayesian matrix factorisation by Gibbs sampling.
 
-Salakhutdinov, Mnih 2008, Bayesian probabilistic matrix factorization; side information as in Macau, Simm et al.
-2015.
+Salakhutdinov, Mnih 2008, Bayesian probabilistic matrix factorization; side information as in Macau, Simm et
+al. 2015.
 """
 
 from typing import ClassVar

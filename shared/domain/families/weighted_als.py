@@ -1,7 +1,7 @@
 """Weighted alternating least squares over all pairs.
 
-Hu, Koren, Volinsky 2008, Collaborative filtering for implicit feedback datasets; Rendle et al. 2022, Revisiting
-the performance of iALS.
+Hu, Koren, Volinsky 2008, Collaborative filtering for implicit feedback datasets; Rendle et al. 2022,
+Revisiting the performance of iALS.
 """
 
 from typing import ClassVar, Literal
