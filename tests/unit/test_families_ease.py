@@ -11,7 +11,7 @@ from shared.errors import TrialError
 from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from worker.families import ease
 from worker.families.contract import FitContext
-from worker.families.gram import lower_gram
+from worker.families.gram import upper_gram
 from worker.families.positive_definite import invert_in_place
 
 CONTEXT = FitContext()
@@ -121,9 +121,9 @@ def test_gram_is_the_product_whether_rows_are_multiplied_densely_or_not(dtype, n
     density = rng.choice([0.02, 0.9], n_users)[:, None]
     dense = ((rng.random((n_users, 300)) < density) * rng.random((n_users, 300))).astype(np.float32)
 
-    gram = lower_gram(scipy.sparse.csr_matrix(dense), dtype, lambda: None)
+    gram = upper_gram(scipy.sparse.csr_matrix(dense), dtype, lambda: None)
 
-    expected = np.tril(dense.astype(np.float64).T @ dense.astype(np.float64))
+    expected = np.triu(dense.astype(np.float64).T @ dense.astype(np.float64))
     assert gram.dtype == dtype
     np.testing.assert_allclose(gram, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
 
@@ -133,17 +133,17 @@ def test_gram_is_the_product_whether_rows_are_multiplied_densely_or_not(dtype, n
 def test_inverse_in_blocks_or_at_once_is_the_inverse(n, lapack_rows):
     vectors = np.random.default_rng(1).random((n + 10, n))
     matrix = vectors.T @ vectors + np.eye(n)
-    lower = np.tril(matrix)
+    upper = np.triu(matrix)
 
-    invert_in_place(lower, lapack_rows=lapack_rows)
+    invert_in_place(upper, lapack_rows=lapack_rows)
 
-    np.testing.assert_allclose(lower, np.tril(np.linalg.inv(matrix)), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(upper, np.triu(np.linalg.inv(matrix)), rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("lapack_rows", [0, 5000])
 def test_a_matrix_that_is_not_positive_definite_is_told(lapack_rows):
     with pytest.raises(np.linalg.LinAlgError):
-        invert_in_place(np.array([[1.0, 0], [2, 1]]), lapack_rows=lapack_rows)
+        invert_in_place(np.array([[1.0, 2], [0, 1]]), lapack_rows=lapack_rows)
 
 
 def test_long_work_looks_whether_to_stop():
@@ -183,6 +183,6 @@ def test_memory_that_cannot_fit_is_refused_with_the_number():
 
 def test_a_fit_asks_for_room_before_it_takes_any(monkeypatch):
     monkeypatch.setattr(ease, "memory_room_bytes", lambda: 1000)
-    monkeypatch.setattr(ease, "lower_gram", None)
+    monkeypatch.setattr(ease, "upper_gram", None)
     with pytest.raises(TrialError, match=r"may take 0\.0 GB"):
         ease.fit(Ease(), None, fit_data(random_ratings(60, 30)), CONTEXT)

@@ -38,11 +38,15 @@ class InputRule:
     def values(self, ratings: Float32s) -> Float32s:
         """The values of ratings that are kept."""
         if self.kind == "stars":
-            return (ratings / self.largest).astype(np.float32)
+            return (ratings / np.float32(self.largest)).astype(np.float32, copy=False)
         return np.ones(len(ratings), np.float32)
 
     def matrix(self, by_user: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
         """The ratings that are kept, with their values (0 too), in the order of `by_user`."""
+        if self.kind != "from_threshold":
+            return scipy.sparse.csr_matrix(
+                (self.values(by_user.data), by_user.indices, by_user.indptr), by_user.shape
+            )
         kept = self.is_kept(by_user.data)
         ends = np.concatenate(([0], np.cumsum(kept)))[by_user.indptr].astype(by_user.indptr.dtype)
         return scipy.sparse.csr_matrix(

@@ -20,13 +20,15 @@ LAPACK_ROWS = 5000
 def invert_in_place(
     matrix: Floats, check_stop: Callable[[], None] = lambda: None, lapack_rows: int = LAPACK_ROWS
 ) -> None:
-    """Put the lower triangle of the inverse where the lower triangle of the matrix is.
+    """Put the upper triangle of the inverse where the upper triangle of the matrix is.
 
-    matrix: (n, n) float32 or float64, rows contiguous, zeros above the diagonal. Work: n³ operations; memory
+    matrix: (n, n) float32 or float64, rows contiguous, zeros below the diagonal. Work: n³ operations; memory
     beside it: some blocks of (n, BLOCK_ROWS). Raises numpy.linalg.LinAlgError where it is not positive
     definite to the precision of its type.
     """
     check_stop()
+    # LAPACK reads by columns, and is quicker with lower triangles.
+    matrix = matrix.T
     if len(matrix) <= lapack_rows:
         _invert_at_once(matrix)
         return
@@ -38,14 +40,13 @@ def invert_in_place(
 
 
 def _invert_at_once(matrix: Floats) -> None:
-    """LAPACK reads by columns: the lower triangle in rows is the upper one in columns."""
-    factorise, invert = lapack.get_lapack_funcs(("potrf", "potri"), (matrix,))
-    factor, failed = factorise(matrix.T, lower=0, overwrite_a=1, clean=0)
+    (factorise, invert) = lapack.get_lapack_funcs(("potrf", "potri"), (matrix,))
+    factor, failed = factorise(matrix, lower=1, overwrite_a=1, clean=0)
     if failed:
         raise np.linalg.LinAlgError(f"the leading minor of order {failed} is not positive")
-    inverse, _ = invert(factor, lower=0, overwrite_c=1)
+    inverse, _ = invert(factor, lower=1, overwrite_c=1)
     if not np.shares_memory(inverse, matrix):
-        matrix[:] = inverse.T
+        matrix[:] = inverse
 
 
 def _factorise(matrix: Floats, blocks: list[slice], check_stop: Callable[[], None]) -> None:
