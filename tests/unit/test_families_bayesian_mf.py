@@ -30,7 +30,6 @@ def fit_data(n_users, n_items, train, validation=((), (), ()), **features):
     return FitData(
         n_users,
         n_items,
-        n_items,
         train,
         observations(*validation),
         rating_range=(min(ratings), max(ratings)),
@@ -189,7 +188,6 @@ def test_validation_ratings_are_only_looked_at():
     other = FitData(
         data.n_users,
         data.n_items,
-        data.n_item_rows,
         data.train,
         observations([], [], []),
         data.rating_range,

@@ -1,143 +1,188 @@
-"""EASE against its definition, and item-item scores against brute force."""
+"""EASE against its definition; the matrix and its inverse against NumPy."""
 
-import io
+from itertools import product
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from shared.datasets import Split, split_ratings
 from shared.domain.families.ease import Ease
-from shared.domain.protocol import Protocol
 from shared.errors import TrialError
-from tests.unit.ranking_cases import brute_force, lists_of, make_dataset, random_dataset
+from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from worker.families import ease
 from worker.families.contract import FitContext
-from worker.families.history import input_matrix
-from worker.families.registry import family_of, pack_model, read_model
-from worker.ranking.item_item import ItemItemScorer
-from worker.ranking.top_k import recommend_all
-from worker.trial import fit_data
+from worker.families.gram import upper_gram
+from worker.families.positive_definite import invert_in_place
 
-PROTOCOL = Protocol(k=5)
+CONTEXT = FitContext()
+SETTINGS = [
+    Ease(l2=l2, input=kind, user_weight=user_weight, item_scaling=item_scaling, dropout=dropout)
+    for l2, kind, user_weight, item_scaling, dropout in [
+        (10, "stars", 0, 0, 0),
+        (10, "ones", 0, 0, 0),
+        (10, "from_threshold", 0, 0, 0),
+        (10, "stars", 0.5, 0, 0),
+        (10, "stars", 0, 0.25, 0),
+        (10, "stars", 0, 0, 0.3),
+        (0.5, "ones", -0.5, -0.25, 0.5),
+    ]
+]
 
 
-@pytest.fixture
-def data():
-    dataset = random_dataset(40, 30, 400)
-    return fit_data(dataset, split_ratings(dataset, PROTOCOL), PROTOCOL)
+def item_weights(fitted, n_items):
+    """The weights of all items, (n_items, n_items); 0 where an item has none."""
+    full = np.zeros((n_items, n_items))
+    items = fitted.weights["items"]
+    full[np.ix_(items, items)] = fitted.weights["item_item"]
+    return full
 
 
-def fit(architecture, data):
-    return ease.fit(architecture, None, data, FitContext())
+def relative(counts):
+    return np.maximum(counts, 1) / counts[counts > 0].mean()
+
+
+def inputs_of(ratings, kind):
+    if kind == "stars":
+        return ratings / ratings.max()
+    return (ratings >= (4 if kind == "from_threshold" else 1)).astype(float)
 
 
 def test_two_items_by_hand():
-    # Both users rated both items with the largest rating: the Gram matrix is [[2, 2], [2, 2]]. With l2 = 1
-    # its inverse is [[3, -2], [-2, 3]] / 5, so each weight is 2/5 / (3/5) = 2/3.
-    dataset = make_dataset(2, 2, [(0, 0), (0, 1), (1, 0), (1, 1)], [5, 5, 5, 5])
-    split = Split(np.arange(4), np.arange(0))
-    weights = fit(Ease(l2=1), fit_data(dataset, split, PROTOCOL)).weights["item_item"]
-    assert weights == pytest.approx(np.array([[0, 2 / 3], [2 / 3, 0]]), abs=1e-6)
+    # Users (1, 1), (1, 0): G = [[2, 1], [1, 1]], and with l2 = 1
+    # P = [[3, 1], [1, 2]]⁻¹ = [[2, -1], [-1, 3]] / 5.
+    data = fit_data([[1, 1], [1, 0]])
+
+    fitted = ease.fit(Ease(l2=1, input="ones"), None, data, CONTEXT)
+
+    # B_01 = -P_01 / P_11 = (1/5) / (3/5), B_10 = (1/5) / (2/5).
+    np.testing.assert_allclose(item_weights(fitted, 2), [[0, 1 / 3], [1 / 2, 0]], rtol=1e-6)
+    assert fitted.n_parameters == 2
+    assert fitted.best_epoch is None
 
 
-@pytest.mark.parametrize("kind", ["stars", "ones", "from_threshold"])
-def test_the_weights_are_the_minimum_among_those_with_a_zero_diagonal(data, kind):
-    architecture = Ease(l2=3, input=kind)
-    weights = fit(architecture, data).weights["item_item"].astype(np.float64)
-    history = input_matrix(data, kind).toarray().astype(np.float64)
-    # The gradient of |X - X B|² + l2 |B|² is zero but on the diagonal, which is held at zero.
-    gradient = history.T @ (history @ weights - history) + 3 * weights
-    np.fill_diagonal(gradient, 0)
-    assert np.diag(weights).tolist() == [0] * data.n_items
-    assert np.abs(gradient).max() < 1e-4
+def test_scores_are_inputs_times_weights():
+    data = fit_data([[5, 0], [4, 2]])
+    scorer = ease.make_scorer(
+        Ease(), {"items": np.array([1, 0]), "item_item": np.array([[0, 0.5], [0.25, 0]], np.float32)}, data
+    )
+
+    # Row and column 0 are of item 1: w_10 = 0.5 and w_01 = 0.25. Inputs are 5/5, 0 and 4/5, 2/5.
+    np.testing.assert_allclose(all_scores(scorer, 2), [[0, 0.25], [0.2, 0.2]], rtol=1e-7)
 
 
-def test_weighted_users_scaled_items_and_dropout_are_those_of_the_dense_problem(data):
-    architecture = Ease(l2=2, user_weight=0.5, item_scaling=0.25, dropout=0.2)
-    history = input_matrix(data, "stars").toarray().astype(np.float64)
-    activity, popularity = (np.maximum((history > 0).sum(axis=axis), 1.0) for axis in (1, 0))
-    rows, scale = (activity / activity.mean()) ** -0.25, (popularity / popularity.mean()) ** 0.25
-    scaled = rows[:, None] * history / scale
-    gram = scaled.T @ scaled
-    inverse = np.linalg.inv(gram + np.diag(2 + 0.2 / 0.8 * np.diag(gram)))
+@pytest.mark.parametrize("architecture", SETTINGS, ids=str)
+def test_weights_are_the_optimum_with_a_zero_diagonal(architecture):
+    ratings = random_ratings(60, 20)
+    fitted = ease.fit(architecture, None, fit_data(ratings), CONTEXT)
+
+    inputs = inputs_of(ratings, architecture.input)
+    scale = relative((inputs > 0).sum(axis=0)) ** architecture.item_scaling
+    user_weight = relative((inputs > 0).sum(axis=1)) ** -architecture.user_weight
+    scaled = inputs / scale
+    gram = scaled.T @ (user_weight[:, None] * scaled)
+    share = architecture.dropout / (1 - architecture.dropout)
+    penalty = np.diag(architecture.l2 + share * np.diag(gram))
+    weights = item_weights(fitted, 20) * scale[:, None] / scale
+    gradient = (gram + penalty) @ weights - gram  # Of half the objective.
+    off_diagonal = gradient[~np.eye(20, dtype=bool)]
+    np.testing.assert_allclose(off_diagonal, 0, atol=2e-5 * np.abs(gram).max())
+    assert np.abs(weights).max() > 0.01
+    assert (np.diag(weights) == 0).all()
+
+
+def test_dropout_is_the_expected_loss_of_dropped_inputs():
+    ratings = random_ratings(30, 8, density=0.6)
+    architecture = Ease(l2=1e-6, input="ones", dropout=0.4)
+    weights = item_weights(ease.fit(architecture, None, fit_data(ratings), CONTEXT), 8)[:6, :6]
+    inputs = (ratings > 0)[:, :6].astype(float)
+
+    def expected_loss(weights):
+        # Mean over all 2^6 masks of |x - (x∘mask / 0.6) B|², which is what scaled dropout minimises.
+        total = 0.0
+        for mask in product([0, 1], repeat=6):
+            kept = np.array(mask)
+            chance = np.prod(np.where(kept, 0.6, 0.4))
+            total += chance * np.sum((inputs - (inputs * kept / 0.6) @ weights) ** 2)
+        return total
+
+    least = expected_loss(weights)
+    for row, column in [(0, 1), (4, 2), (5, 0)]:
+        for step in (-0.02, 0.02):
+            moved = weights.copy()
+            moved[row, column] += step
+            assert expected_loss(moved) > least
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_users", [7, 400])
+def test_gram_is_the_product_whether_rows_are_multiplied_densely_or_not(dtype, n_users):
+    rng = np.random.default_rng(0)
+    # Some users rated nearly everything, others nearly nothing: both ways are taken.
+    density = rng.choice([0.02, 0.9], n_users)[:, None]
+    dense = ((rng.random((n_users, 300)) < density) * rng.random((n_users, 300))).astype(np.float32)
+
+    gram = upper_gram(scipy.sparse.csr_matrix(dense), dtype, lambda: None)
+
+    expected = np.triu(dense.astype(np.float64).T @ dense.astype(np.float64))
+    assert gram.dtype == dtype
+    np.testing.assert_allclose(gram, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 5, 128, 129, 300])
+@pytest.mark.parametrize("lapack_rows", [0, 5000])
+def test_inverse_in_blocks_or_at_once_is_the_inverse(n, lapack_rows):
+    vectors = np.random.default_rng(1).random((n + 10, n))
+    matrix = vectors.T @ vectors + np.eye(n)
+    upper = np.triu(matrix)
+
+    invert_in_place(upper, lapack_rows=lapack_rows)
+
+    np.testing.assert_allclose(upper, np.triu(np.linalg.inv(matrix)), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("lapack_rows", [0, 5000])
+def test_a_matrix_that_is_not_positive_definite_is_told(lapack_rows):
+    with pytest.raises(np.linalg.LinAlgError):
+        invert_in_place(np.array([[1.0, 2], [0, 1]]), lapack_rows=lapack_rows)
+
+
+def test_long_work_looks_whether_to_stop():
+    calls = []
+    invert_in_place(np.eye(300), lambda: calls.append(1), lapack_rows=0)
+    assert len(calls) == 1 + 3 * 3  # Three passes over three blocks of at most 128 rows.
+
+
+@pytest.mark.parametrize(("l2", "error"), [(300, 1e-5), (1, 1e-5), (1e-3, 1e-5)])
+def test_weights_are_exact_however_small_the_penalty(l2, error):
+    # Ten copies of every user: eigenvalues from l2 to some thousands.
+    ratings = np.tile(random_ratings(60, 30, density=0.5), (10, 1))
+    weights = item_weights(ease.fit(Ease(l2=l2), None, fit_data(ratings), CONTEXT), 30)
+
+    inputs = ratings[:, :28].astype(np.float64) / 5
+    inverse = np.linalg.inv(inputs.T @ inputs + l2 * np.eye(28))
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0)
-    expected = expected * scale / scale[:, None]
-    assert fit(architecture, data).weights["item_item"] == pytest.approx(expected, abs=2e-5)
+    np.testing.assert_allclose(weights[:28, :28], expected, atol=error * np.abs(expected).max())
 
 
-def test_cold_users_and_items_score_zero(data):
-    weights = fit(Ease(), data).weights
-    cold_items = np.flatnonzero(np.bincount(data.train.item_index, minlength=data.n_items) == 0)
-    assert len(cold_items)
-    scorer = ease.make_scorer(Ease(), weights, data)
-    assert not scorer.score_block(np.arange(data.n_users))[:, cold_items].any()
-    history = scorer.history.copy()
-    history.data[:] = 0
-    nobody = ItemItemScorer(history, scorer.matrix)
-    assert not nobody.score_block(np.arange(3)).any()
+def test_a_penalty_too_small_for_any_precision_is_told():
+    with pytest.raises(TrialError, match="l2 is too small"):
+        ease.fit(Ease(l2=1e-30, input="ones"), None, fit_data(np.ones((50, 40))), CONTEXT)
 
 
-def test_lists_are_those_of_brute_force_whatever_the_blocks():
-    dataset = random_dataset(60, 80, 900)
-    split = split_ratings(dataset, PROTOCOL)
-    data = fit_data(dataset, split, PROTOCOL)
-    scorer = ease.make_scorer(Ease(), fit(Ease(l2=5), data).weights, data)
-    exact = input_matrix(data, "stars").toarray().astype(np.float64) @ scorer.matrix.astype(np.float64)
-    expected = brute_force(exact.astype(np.float32), dataset, split, PROTOCOL)
-    for block_scores, n_threads in ((10**6, 1), (100, 2)):
-        rankings = recommend_all(
-            scorer, dataset, split, PROTOCOL, block_scores=block_scores, n_threads=n_threads
-        )
-        assert lists_of(rankings.recommendations, 60) == expected
-
-
-def test_blocks_are_within_their_error_bound(data):
-    scorer = ease.make_scorer(Ease(), fit(Ease(l2=5), data).weights, data)
-    users = np.arange(data.n_users)
-    exact = scorer.history.toarray().astype(np.float64) @ scorer.matrix.astype(np.float64)
-    errors = np.abs(scorer.score_block(users) - exact)
-    assert (errors <= scorer.error_bound(users)[:, None]).all()
-
-
-@pytest.mark.parametrize(
-    ("n_users", "n_items", "pairs"), [(1, 1, [(0, 0)]), (1, 3, [(0, 0)]), (3, 1, [(0, 0)])]
-)
-def test_the_smallest_data_sets_have_finite_weights(n_users, n_items, pairs):
-    dataset = make_dataset(n_users, n_items, pairs, [3] * len(pairs))
-    data = fit_data(dataset, Split(np.arange(len(pairs)), np.arange(0)), PROTOCOL)
-    assert np.isfinite(fit(Ease(), data).weights["item_item"]).all()
-
-
-def test_a_scale_around_zero_keeps_the_least_liked_in_the_history():
-    dataset = make_dataset(1, 3, [(0, 0), (0, 1), (0, 2)], [-10, 0, 10])
-    data = fit_data(dataset, Split(np.arange(3), np.arange(0)), PROTOCOL)
-    # Shares of a width of 20 with a quarter of it below: 5/25, 15/25, 25/25.
-    assert input_matrix(data, "stars").toarray() == pytest.approx(np.array([[0.2, 0.6, 1.0]]))
-
-
-def test_what_does_not_fit_is_refused_with_the_number(monkeypatch):
-    monkeypatch.setattr(ease, "available_memory_bytes", lambda: 2**30)
+def test_memory_that_cannot_fit_is_refused_with_the_number():
     with pytest.raises(
-        TrialError, match=r"87,585 items take 85\.7 GiB, and this worker may use 1\.0 GiB"
-    ) as e:
-        ease.require_memory(87_585)
-    assert e.value.reason == "out_of_memory"
+        TrialError, match=r"60,000 items with ratings need 14\.\d GB.*may take 8\.0 GB"
+    ) as told:
+        ease.check_room(60_000, 10_000, np.float32, 8 * 10**9)
+    assert told.value.reason == "out_of_memory"
+    # 60,000² numbers of 4 bytes are 14.4 GB; in float64 8 bytes and a copy of 4.
+    assert 14.4e9 < ease.fit_bytes(60_000, 10_000, np.float32) < 14.6e9
+    assert 43.2e9 < ease.fit_bytes(60_000, 10_000, np.float64) < 43.6e9
 
 
-def test_a_fit_stops_when_it_is_told_to(data):
-    def stop():
-        raise TrialError("cancelled", "stop")
-
-    with pytest.raises(TrialError, match="stop"):
-        ease.fit(Ease(), None, data, FitContext(check_stop=stop))
-
-
-def test_a_saved_model_is_the_fitted_one_and_holds_no_code(data):
-    fitted = fit(Ease(), data)
-    content = pack_model(fitted)
-    assert np.array_equal(read_model(family_of(Ease()), content)["item_item"], fitted.weights["item_item"])
-    pickled = io.BytesIO()
-    np.savez(pickled, item_item=np.array([object()]))
-    with pytest.raises(TrialError, match="npz archive of arrays"):
-        read_model(family_of(Ease()), pickled.getvalue())
+def test_a_fit_asks_for_room_before_it_takes_any(monkeypatch):
+    monkeypatch.setattr(ease, "memory_room_bytes", lambda: 1000)
+    monkeypatch.setattr(ease, "upper_gram", None)
+    with pytest.raises(TrialError, match=r"may take 0\.0 GB"):
+        ease.fit(Ease(), None, fit_data(random_ratings(60, 30)), CONTEXT)

@@ -49,18 +49,18 @@ class FitData:
     `train` is learned from, `validation` chooses when to stop. item_features, user_features: (n, n_features)
     float32 or None where the source has none. rating_range: smallest and largest rating of the data set.
     relevance_threshold: from this rating up an item counts as liked. n_item_rows: rows of an item table, of
-    which the first n_items are items (`protocol.embedding_rows`).
+    which the first n_items are items (`protocol.embedding_rows`); None: as many as items.
     """
 
     n_users: int
     n_items: int
-    n_item_rows: int
     train: Observations
     validation: Observations
     rating_range: tuple[float, float]
     relevance_threshold: float
     user_features: npt.NDArray[np.float32] | None = None
     item_features: npt.NDArray[np.float32] | None = None
+    n_item_rows: int | None = None
 
     @cached_property
     def by_user(self) -> scipy.sparse.csr_matrix:

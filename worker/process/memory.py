@@ -8,8 +8,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-import psutil
-
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
@@ -28,19 +26,6 @@ def peak_memory_bytes() -> int:
                 return int(line.split()[1]) * 1024
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def available_memory_bytes() -> int:
-    """How much more this process may use: what the machine has left, and its control group if it has one."""
-    left = [psutil.virtual_memory().available]
-    for group in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")):
-        for limit, used in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        ):
-            with suppress(OSError, ValueError):
-                left.append(int((group / limit).read_text()) - int((group / used).read_text()))
-    return max(0, min(left))
 
 
 @cache

@@ -28,6 +28,10 @@ class Scorer(typing.Protocol):
     """What ranks the items of a user, and what rating it predicts; safe to call from several threads."""
 
     @property
+    def predicts_ratings(self) -> bool:
+        """Whether a score is a predicted rating. Otherwise there is none, no RMSE, and no error in stars."""
+
+    @property
     def n_items(self) -> int:
         """Items of the catalogue: the columns of a block."""
 
@@ -44,7 +48,18 @@ class Scorer(typing.Protocol):
         """Scores of n pairs, (n,), computed in float64."""
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """Predicted ratings of n pairs, (n,), not clipped; only of architectures that predict ratings."""
+        """Predicted ratings of n pairs, (n,), not clipped. Only where `predicts_ratings`."""
+
+
+@typing.runtime_checkable
+class HistoryScorer(typing.Protocol):
+    """What can score the items for somebody who is in no training data."""
+
+    def score_history(self, item_index: Indices, ratings: Float32s) -> Float64s:
+        """Scores of every item, (n_items,), for a user with these ratings, in any order, no item twice.
+
+        For the training ratings of a user: that user's scores.
+        """
 
 
 def exact_scores(scorer: Scorer, user_index: Indices, item_index: Indices) -> Float32s:
@@ -69,12 +84,14 @@ class LinearScorer:
 
     user_vectors: (n_users, n) float64, n may be 0      item_vectors: (n_items, n) float64
     user_offsets: (n_users,) float64      item_offsets: (n_items,) float64
+    predicts_ratings: False where there is no predicted rating at all
     """
 
     user_vectors: Float64s
     item_vectors: Float64s
     user_offsets: Float64s
     item_offsets: Float64s
+    predicts_ratings: bool = True
 
     @property
     def n_items(self) -> int:
@@ -124,11 +141,7 @@ class LinearScorer:
         return np.asarray(scores)
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """The score is the predicted rating."""
+        """The score, where it is a rating."""
+        if not self.predicts_ratings:
+            raise NotImplementedError("these scores rank items; they are no ratings")
         return self.score_pairs(user_index, item_index)
-
-
-def offsets_scorer(user_offsets: Float64s, item_offsets: Float64s) -> LinearScorer:
-    """Score = user_offset + item_offset."""
-    no_vectors = np.zeros((len(user_offsets), 0)), np.zeros((len(item_offsets), 0))
-    return LinearScorer(*no_vectors, user_offsets, item_offsets)

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 
 from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
+from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.families.weighted_als import WeightedAls
 from shared.domain.training import TrainingConfig
 
 
@@ -35,6 +37,6 @@ class Architecture(typing.Protocol):
 
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 
-_ALL: tuple[type[Architecture], ...] = (Tower, Ease, BayesianMf, *BASELINES)
+_ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}

@@ -1,4 +1,8 @@
-"""EASE, in closed form: Steck 2019, Embarrassingly shallow autoencoders for sparse data."""
+"""EASE, an item-item model in closed form.
+
+Steck 2019, Embarrassingly shallow autoencoders for sparse data; Steck 2020, Autoencoders that don't overfit
+towards the identity.
+"""
 
 from typing import ClassVar, Literal
 
@@ -18,6 +22,7 @@ class Ease:
     `input`: "stars" are ratings as shares of the largest, "ones" 1 for every rating, "from_threshold" 1 for
     those of `protocol.relevance_threshold` or more. `user_weight`: a user's row counts activity^-user_weight.
     `item_scaling`: columns are divided by popularity^item_scaling before the fit and multiplied after it.
+    Activity and popularity are multiples of their mean, so that `l2` means the same with any exponent.
     `dropout`: the expected effect of dropping this share of the input (EDLAE, Steck 2020).
     """
 

@@ -28,7 +28,7 @@ def fit(architecture: Tower, training: TrainingConfig | None, data: FitData, con
     trained = train(
         architecture,
         training,
-        TrainingData(data.n_users, data.n_item_rows, *parts),
+        TrainingData(data.n_users, data.n_item_rows or data.n_items, *parts),
         checkpoint=context.checkpoint,
         on_epoch=context.on_epoch,
         check_stop=context.check_stop,

@@ -71,6 +71,8 @@ class TowerScorer:
     `_item_part`: (n_items, width) float64
     """
 
+    predicts_ratings = True
+
     def __init__(self, architecture: Tower, users: Float64s, items: Float64s, dense: Dense) -> None:
         (kernel, bias), *self._layers = dense
         self._merge, self._activation = architecture.merge, architecture.activation
