@@ -32,7 +32,7 @@ def time_fit(*, prepared: str, family: str, settings: dict[str, Any]) -> dict[st
     """Quality on validation, CPU seconds of the first and of the second fit, peak memory."""
     architecture = TypeAdapter(_BY_FAMILY[family]).validate_python(settings)
     dataset = open_dataset(prepared)
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
     data = fit_data(dataset, split)
     reset_peak_memory()
     started = time.process_time()
@@ -59,7 +59,7 @@ def cholesky(*, prepared: str, n_repeats: int) -> dict[str, float]:
     from scipy.linalg import lapack  # noqa: PLC0415
 
     dataset = open_dataset(prepared)
-    data = fit_data(dataset, split_ratings(dataset.n_ratings, PROTOCOL))
+    data = fit_data(dataset, split_ratings(dataset, PROTOCOL))
     values = data.by_user / 5
     matrix = np.asarray((values.T @ values).toarray() + 300 * np.eye(data.n_items), np.float32, order="F")
 
@@ -84,7 +84,7 @@ def als_beside_implicit(*, prepared: str, size: int, iterations: int, n_repeats:
     """CPU seconds and quality of weighted ALS and of implicit's, same size and iterations, turn by turn."""
     peer = importlib.import_module("implicit.cpu.als")
     dataset = open_dataset(prepared)
-    split = split_ratings(dataset.n_ratings, PROTOCOL)
+    split = split_ratings(dataset, PROTOCOL)
     data = fit_data(dataset, split)
     architecture = WeightedAls(size=size, iterations=iterations)
     ours, theirs = [], []

@@ -93,7 +93,7 @@ def test_the_sweep_file_of_the_readme_makes_the_trials_it_says(tmp_path):
     # 2 merges · 2 sizes · 3 seeds with [1], where the activation means nothing; twice that with [64, 32, 1];
     # and 3 of the other family.
     assert len([trial for trial in trials if not trial.is_baseline]) == 12 + 12 * 2 + 3
-    assert "so the file above makes 36 trials and not 48" in README.text
+    assert "so the grid above makes 36 trials and not 48" in README.text
     assert {span for span in README.spans if span.startswith("dot_16_")} <= labels
 
 

@@ -4,7 +4,6 @@ import importlib
 
 import numpy as np
 import pytest
-from worker.families.baselines import fit_baseline
 
 from shared.datasets import split_ratings
 from shared.domain.families.ease import Ease
@@ -84,7 +83,7 @@ def test_a_fit_stops_when_it_is_told(architecture):
 
 def test_lists_equal_brute_force(architecture):
     dataset = random_dataset(60, 150, 1500)
-    split = split_ratings(dataset.n_ratings, Protocol())
+    split = split_ratings(dataset, Protocol())
     scorer, _ = fit_scorer(architecture, data_of(dataset, split))
     scores = exact_scores(scorer, np.repeat(np.arange(60), 150), np.tile(np.arange(150), 60))
 
@@ -126,17 +125,6 @@ def test_a_scorer_predicts_ratings_where_the_family_says_so(architecture):
     if not scorer.predicts_ratings:
         with pytest.raises(NotImplementedError):
             scorer.predict_ratings(np.array([0]), np.array([0]))
-
-
-@pytest.mark.parametrize("architecture", [ItemPopularity(), UserItemBias()], ids=str)
-def test_baselines_score_as_they_always_did(architecture):
-    dataset = random_dataset(40, 60, 500)
-    split = split_ratings(dataset.n_ratings, Protocol())
-    before, _ = fit_baseline(architecture.family, dataset, split)
-
-    scorer, _ = fit_scorer(architecture, data_of(dataset, split))
-
-    np.testing.assert_array_equal(all_scores(scorer, 40), all_scores(before, 40))
 
 
 def test_item_popularity_counts_training_ratings():

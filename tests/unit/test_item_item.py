@@ -100,7 +100,7 @@ def test_no_input_and_no_weight_score_exactly_zero(kind, ratings, items):
 def test_lists_equal_brute_force_whatever_the_blocks_and_threads(kind):
     dataset = random_dataset(60, 150, 1500)
     protocol = Protocol()
-    split = split_ratings(dataset.n_ratings, protocol)
+    split = split_ratings(dataset, protocol)
     scorer, _ = make_scorer(kind, data_of(dataset, split), np.arange(140))
     scores = exact_scores(scorer, *all_pairs(60, 150)).reshape(60, 150)
 

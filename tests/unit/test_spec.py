@@ -204,7 +204,11 @@ def test_grids_and_models_stand_side_by_side(tmp_path):
         ("l2 = [", "l3 = [", "models[0].l3: unknown key; known are l2, input, user_weight"),
         ("[100, 300]", "[100, -3]", "models[0].l2[1]: Input should be greater than 0; got -3"),
         ("[100, 300]", "-3", "models[0].l2: Input should be greater than 0; got -3"),
-        ('"ease"', '"eas"', "models[0]: family must be one of tower, ease, bayesian_mf; got 'eas'"),
+        (
+            '"ease"',
+            '"eas"',
+            "models[0]: family must be one of tower, ease, weighted_als, item_knn, bayesian_mf; got 'eas'",
+        ),
         ('family = "ease"\n', "", "models[0]: missing; name a family"),
         ("[4, 1]", "[4, 2]", "models[1].dense_layers: the last dense layer must be 1"),
         ('"ones"', '"ones"\nbatch_size = 3', "models[0].batch_size: unknown key"),
