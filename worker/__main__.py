@@ -12,8 +12,9 @@ from shared.command_line import run_command
 from shared.cores import count_cores
 from shared.errors import ServiceError
 from shared.settings import load_settings
-from worker.process.environment import worker_variables
+from worker.process.environment import kept_loops, worker_variables
 from worker.process.heartbeat import begin_heartbeat
+from worker.process.private_folder import NotPrivateError
 
 
 @click.command()
@@ -27,12 +28,17 @@ def main(processes: int | None, name: str) -> None:
             raise ServiceError(f"a worker needs {variable.upper()} in its environment")
     if settings.heartbeat_file is not None:
         begin_heartbeat(settings.heartbeat_file)
+    variables = os.environ | worker_variables()
+    try:
+        variables |= kept_loops(settings.cache_dir)
+    except NotPrivateError as error:
+        click.echo(f"python -m worker: warning: {error}", err=True)
     command = [
         *(sys.executable, "-m", "celery", "-A", "shared.queue", "worker"),
         *("--concurrency", str(processes or count_cores()), "--hostname", f"{name}@%h"),
         *("--loglevel", settings.log_level),
     ]
-    os.execve(command[0], command, os.environ | worker_variables())  # noqa: S606  It becomes the worker.
+    os.execve(command[0], command, variables)  # noqa: S606  It becomes the worker.
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 """The variables that a worker needs before its libraries are imported."""
 
+import os
+from pathlib import Path
+
+from worker.process.private_folder import NotPrivateError, make_private
+
 # One task process a core, one thread each; TensorFlow reads these when it is imported.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -21,6 +26,24 @@ _ONE_THREAD = {
 _SOFT_SHUTDOWN = {"REMAP_SIGTERM": "SIGQUIT"}
 
 
+_KEPT_LOOPS = "NUMBA_CACHE_DIR"
+
+
 def worker_variables() -> dict[str, str]:
     """Threads, memory and soft shutdown of a worker and its task processes."""
     return _ONE_THREAD | _SOFT_SHUTDOWN
+
+
+def kept_loops(cache_dir: Path) -> dict[str, str]:
+    """Where numba keeps the loops that it compiles: it runs what it finds there, so the folder is ours alone.
+
+    Nothing where the environment names a folder. Raises NotPrivateError unless the folder can be ours.
+    """
+    if os.environ.get(_KEPT_LOOPS):
+        return {}
+    folder = cache_dir / "loops"
+    try:
+        make_private(folder)
+    except NotPrivateError as error:
+        raise NotPrivateError(f"compiled loops are not kept in the cache: {error}") from error
+    return {_KEPT_LOOPS: str(folder)}
