@@ -76,7 +76,7 @@ def run(trial_id):
 
 
 def test_a_trial_that_succeeds_leaves_its_result_and_no_checkpoint(engine, trial_id, checkpoint):
-    assert run(trial_id).startswith(f"{LABEL}: RMSE ")
+    assert run(trial_id).startswith(f"{LABEL}: rmse ")
     assert trial_of(engine, trial_id).status == "succeeded"
     assert not checkpoint.exists()
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_that_cannot_be_removed_is_no_failure(engine, trial_id, che
     checkpoint.unlink()
     # Root too may not remove a folder as if it were a file.
     checkpoint.mkdir()
-    assert run(trial_id).startswith(f"{LABEL}: RMSE ")
+    assert run(trial_id).startswith(f"{LABEL}: rmse ")
     assert trial_of(engine, trial_id).status == "succeeded"
     assert "is left behind" in caplog.text
 
@@ -129,7 +129,7 @@ def test_a_result_waits_longer_than_any_outage_of_the_database(engine, trial_id,
 
     monkeypatch.setattr(task, "_STORE_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(store, "finish_trial", finish_in_the_end)
-    assert run(trial_id).startswith(f"{LABEL}: RMSE ")
+    assert run(trial_id).startswith(f"{LABEL}: rmse ")
     assert trial_of(engine, trial_id).status == "succeeded"
 
 
