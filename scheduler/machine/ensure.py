@@ -204,7 +204,8 @@ def _wait_for_server(
         # Where it does not run itself, another server has refused on its port.
         if is_refused and state.name == "RUNNING":
             raise ServiceError(
-                f"the password remembered in {state_dir} does not fit {name}'s data: {problem}"
+                f"the password remembered in {state_dir} does not fit {name}'s data: {problem}; "
+                "restore services.json there, or start afresh with `make clean`"
             )
         is_failing = state.name == "BACKOFF" and time.monotonic() - began > _FAILING_TIMEOUT_SECONDS
         if state.is_stopped or is_failing:

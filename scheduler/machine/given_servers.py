@@ -119,18 +119,18 @@ def _ask_database(url: str) -> _Database:
 
 def _check_takes_messages(url: str, state: ServicesState | None) -> None:
     address = broker_address(url)
+    if state and "redis" in state.ports:
+        # Not every user may ask a server for its identity; nobody else's user has ours.
+        with contextlib.suppress(redis.RedisError, OSError):
+            if _run_id(url) == _run_id(broker_url(state.ports["redis"], state.passwords["redis"])):
+                raise _own_server("BROKER_URL", "Redis", address)
     try:
-        given = _run_id(url)
         _write_and_delete(url)
     except (redis.RedisError, OSError) as error:
         raise ServiceError(
             f"BROKER_URL names {address}, which does not take messages: {error}; "
             "name a Redis and a user that may write, or unset it"
         ) from error
-    if state and "redis" in state.ports:
-        with contextlib.suppress(redis.RedisError, OSError):
-            if _run_id(broker_url(state.ports["redis"], state.passwords["redis"])) == given:
-                raise _own_server("BROKER_URL", "Redis", address)
 
 
 def _run_id(url: str) -> str:

@@ -29,12 +29,23 @@ def clean_services(settings: Settings) -> None:
     """Stop all services, then remove the state folder and what lies outside for it."""
     if settings.state_dir.exists():
         with open_state_folder(settings) as state_dir, state_lock(state_dir):
-            _stop(state_dir)
+            state = _stop(state_dir)
+            for folder in server_folders(state_dir, state):
+                _take_away(folder)
             remove_outside(state_dir)
             shutil.rmtree(state_dir)
 
 
-def _stop(state_dir: Path) -> None:
+def _take_away(data: Path) -> None:
+    """Move a server's data in one step: half of it, after an interrupt, would fail at the next start."""
+    doomed = data.with_name(f"{data.name}.unfinished")
+    if doomed.exists():
+        shutil.rmtree(doomed)
+    if data.exists():
+        data.rename(doomed)
+
+
+def _stop(state_dir: Path) -> ServicesState | None:
     try:
         state = load_state(state_dir)
     except ServiceError:
@@ -44,6 +55,7 @@ def _stop(state_dir: Path) -> None:
     if supervisor is not None:
         _shut_down(supervisor, state_dir, state)
     end_leftovers(state_dir, state)
+    return state
 
 
 def _shut_down(supervisor: Supervisor, state_dir: Path, state: ServicesState | None) -> None:
