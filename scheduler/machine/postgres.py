@@ -149,7 +149,7 @@ def prepare_data(server: PostgresServer, *, sync: bool = True) -> None:
 
 def _remove_unfinished(folder: Path) -> None:
     """Remove what a start left that was killed half-way; its `initdb` may still be writing there."""
-    end_processes(find_servers(folder), signal.SIGTERM, timeout_seconds=10)
+    end_processes(find_servers(folder), signal.SIGTERM, timeout_seconds=5)
     if folder.exists():
         shutil.rmtree(folder)
 

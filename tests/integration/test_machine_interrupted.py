@@ -45,7 +45,9 @@ def test_a_start_that_is_killed_amid_initdb_leaves_nothing_in_the_way(settings: 
     environment = os.environ | {"STATE_DIR": str(settings.state_dir)}
     with subprocess.Popen([sys.executable, "-c", _START], cwd=PROJECT_ROOT, env=environment) as start:
         orphans = ask_until(lambda: find_servers(unfinished), bool, 60, pause_seconds=0.001)
-        # It alone: what it started goes on.
+        # It alone. What it started stands still, so that it is surely there at the next start.
+        for orphan in orphans:
+            orphan.suspend()
         start.kill()
     assert orphans
     keep_something(ensure_services(settings, n_workers=0))
