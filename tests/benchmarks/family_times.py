@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
-from worker.metrics.validation import coverage, judge_lists, ndcg, recall
 
 from shared.datasets import Dataset, Split, split_ratings
 from shared.domain.families.ease import Ease
@@ -17,10 +16,12 @@ from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
 from shared.domain.protocol import Protocol
 from tests.benchmarks.prepared import open_dataset
-from worker.families.contract import FitContext, FitData, Fitted, Observations
+from worker.families.contract import FitContext, FitData, Fitted
+from worker.metrics import measure
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import recommend_all
+from worker.trial import fit_data
 
 PROTOCOL = Protocol()
 CLASSES = (Ease, ItemKnn, ItemPopularity, UserItemBias, WeightedAls)
@@ -33,7 +34,7 @@ def time_fit(*, prepared: str, family: str, settings: dict[str, Any]) -> dict[st
     architecture = TypeAdapter(_BY_FAMILY[family]).validate_python(settings)
     dataset = open_dataset(prepared)
     split = split_ratings(dataset, PROTOCOL)
-    data = fit_data(dataset, split)
+    data = fit_data(dataset, split, PROTOCOL)
     reset_peak_memory()
     started = time.process_time()
     fit(architecture, data)
@@ -59,7 +60,7 @@ def cholesky(*, prepared: str, n_repeats: int) -> dict[str, float]:
     from scipy.linalg import lapack  # noqa: PLC0415
 
     dataset = open_dataset(prepared)
-    data = fit_data(dataset, split_ratings(dataset, PROTOCOL))
+    data = fit_data(dataset, split_ratings(dataset, PROTOCOL), PROTOCOL)
     values = data.by_user / 5
     matrix = np.asarray((values.T @ values).toarray() + 300 * np.eye(data.n_items), np.float32, order="F")
 
@@ -85,7 +86,7 @@ def als_beside_implicit(*, prepared: str, size: int, iterations: int, n_repeats:
     peer = importlib.import_module("implicit.cpu.als")
     dataset = open_dataset(prepared)
     split = split_ratings(dataset, PROTOCOL)
-    data = fit_data(dataset, split)
+    data = fit_data(dataset, split, PROTOCOL)
     architecture = WeightedAls(size=size, iterations=iterations)
     ours, theirs = [], []
     fit(architecture, data)
@@ -110,24 +111,6 @@ def als_beside_implicit(*, prepared: str, size: int, iterations: int, n_repeats:
     }
 
 
-def fit_data(dataset: Dataset, split: Split) -> FitData:
-    """The parts of a split; the matrix by user is made here, not in the fit."""
-
-    def take(rows: np.ndarray) -> Observations:
-        return Observations(dataset.user_index[rows], dataset.item_index[rows], dataset.ratings[rows])
-
-    data = FitData(
-        n_users=dataset.n_users,
-        n_items=dataset.n_items,
-        train=take(split.train),
-        validation=take(split.validation),
-        rating_range=dataset.rating_range,
-        relevance_threshold=PROTOCOL.relevance_threshold,
-    )
-    assert data.by_user.nnz == len(split.train)
-    return data
-
-
 def module_of(architecture: Architecture) -> Any:
     return importlib.import_module(f"worker.families.{architecture.family}")
 
@@ -140,16 +123,8 @@ def fit(architecture: Architecture, data: FitData) -> Fitted:
 def judge(scorer: Scorer, dataset: Dataset, split: Split) -> dict[str, float]:
     """ndcg, recall and coverage at 20 on the held-out part of a split."""
     rankings = recommend_all(scorer, dataset, split, PROTOCOL)
-    rows = split.validation
-    relevant = rows[dataset.ratings[rows] >= PROTOCOL.relevance_threshold]
-    judged = judge_lists(
-        rankings.evaluated, dataset.user_index[relevant], dataset.item_index[relevant], PROTOCOL.k
-    )
-    return {
-        "ndcg": ndcg(judged),
-        "recall": recall(judged),
-        "coverage": coverage(rankings.recommendations, dataset.n_items),
-    }
+    values = measure(scorer, dataset, split, PROTOCOL, rankings, predicts_ratings=False)["validation"]
+    return {name: values[f"{name}@{PROTOCOL.k}"] for name in ("ndcg", "recall", "coverage")}
 
 
 def settings_of(architecture: Architecture) -> dict[str, Any]:
