@@ -112,9 +112,10 @@ def main() -> None:
     print_heading("Compiled programs that are kept", "bench_compile")
     print_note(
         "Of each architecture the first call of its training steps, less the same call again, and with an "
-        "activation the same of its scores: tracing, compiling and loading. The first process finds nothing."
+        "activation the same of its scores: tracing, compiling and loading, in CPU seconds. The first "
+        "process finds nothing."
     )
-    columns = ("architecture", "1st process, s", "2nd process, s", "share", "bar")
+    columns = ("architecture", "1st process, CPU s", "2nd process, CPU s", "share", "bar")
     with tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:
         print_table(columns, program_rows(Path(folder), quick=options.quick))
     with tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:

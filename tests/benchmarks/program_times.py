@@ -18,8 +18,9 @@ _N_USERS, _N_ITEMS, _BATCH_SIZE, _N_STEPS = 6040, 3952, 32, 64
 def time_programs(*, cache_dir: str, architectures: list[dict[str, Any]]) -> dict[str, Any]:
     """One architecture after another, as a task process meets them.
 
-    Of each: the seconds of the first epoch's first steps and of the first scores, less those of the same
-    call again; the scores of a linear head need no program.
+    Of each: the CPU seconds of the first epoch's first steps and of the first scores, less those of the same
+    call again; the scores of a linear head need no program. On an idle core they pass as fast as the clock;
+    the clock would also count what other programs of the machine do meanwhile.
     """
     keep_compiled_programs(Path(cache_dir))
     import tensorflow as tf  # noqa: PLC0415  Its flags are set now.
@@ -53,8 +54,8 @@ def time_programs(*, cache_dir: str, architectures: list[dict[str, Any]]) -> dic
 
 
 def _first_less_second(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     call()
-    between = time.perf_counter()
+    between = time.process_time()
     call()
-    return (between - started) - (time.perf_counter() - between)
+    return (between - started) - (time.process_time() - between)

@@ -51,7 +51,8 @@ def test_second_process_compiles_nothing_and_trains_the_same_numbers(tmp_path):
     # An epoch each, and the scores of the two with an activation.
     assert len(files) == 5
     assert program_files(tmp_path) == files
-    assert "WARNING:worker" not in log
+    # Neither ours nor TensorFlow's: it calls what it loads a danger.
+    assert log == ""
 
 
 def test_program_that_tensorflow_refuses_is_compiled_again(tmp_path):

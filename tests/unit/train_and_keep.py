@@ -13,6 +13,7 @@ import numpy as np
 
 from shared.domain.families.tower import Tower
 from worker.process.compiled_programs import keep_compiled_programs
+from worker.process.quiet import quiet_tensorflow
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     if cache_dir:
         keep_compiled_programs(Path(cache_dir))
+    quiet_tensorflow()
     import tensorflow as tf  # noqa: PLC0415
 
     from tests.benchmarks.training_ratings import synthetic_data  # noqa: PLC0415

@@ -12,8 +12,7 @@ _ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
-    # Its errors are raised too; as lines of the log it also calls every kept program a danger, since it
-    # compares the processor's tuning hints with a list of instruction sets.
+    # See `quiet_tensorflow`.
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",
     # One thread allocates: arenas of others only hold on to free memory.

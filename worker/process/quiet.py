@@ -11,13 +11,15 @@ from functools import cache
 
 @cache
 def quiet_tensorflow() -> None:
-    """Import TensorFlow, and let only errors through from then on; to be called before anybody imports it.
+    """Import TensorFlow, and let only its Python errors through; to be called before anybody imports it.
 
-    Its compiled part reads the variable, its Python part (the advice about retracing) logs as "tensorflow",
-    and libraries of the same house as "absl". What it says while it starts heeds none of these: it goes to
-    the error stream itself, as it is imported and as it finds the processor.
+    Its compiled part reads the variable. That log is closed to errors too, which are raised as well, since it
+    calls every kept program a danger: it takes the processor's tuning hints for instruction sets. Its Python
+    part (the advice about retracing) logs as "tensorflow", libraries of the same house as "absl". What it
+    says while it starts heeds none of these: it goes to the error stream itself, as it is imported and as it
+    finds the processor.
     """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with _hold_back_errors():

@@ -8,6 +8,7 @@ from shared import store
 from shared.console import console
 from shared.datasets import load_prepared, split_ratings
 from shared.settings import load_settings
+from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
 from worker.process.quiet import quiet_tensorflow
 
@@ -16,13 +17,14 @@ from worker.process.quiet import quiet_tensorflow
 @click.argument("sweep_id", type=int)
 def main(sweep_id: int) -> None:
     """Recompute the numbers and lists of a sweep, check the contract, say what differs."""
+    settings = load_settings()
+    keep_compiled_programs(settings.cache_dir)
     quiet_tensorflow()
     # It imports TensorFlow.
     from worker.verify.differences import find_differences  # noqa: PLC0415
 
     engine = database_engine()
     sweep = store.get_sweep(engine, sweep_id)
-    settings = load_settings()
     artifact_root = store.artifact_root(engine, settings.artifacts)
     dataset = load_prepared(artifact_root, sweep.fingerprint, settings.cache_dir)
     split = split_ratings(dataset, sweep.protocol)
