@@ -111,7 +111,7 @@ def main() -> None:
         return
     print_heading("Compiled programs that are kept", "bench_compile")
     print_note(
-        "Of each architecture the first call of its training steps, less the same call again, and with an "
+        "Of each architecture the first call of its training step, less the same call again, and with an "
         "activation the same of its scores: tracing, compiling and loading, in CPU seconds. The first "
         "process finds nothing."
     )
