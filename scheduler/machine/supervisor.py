@@ -19,6 +19,8 @@ SUPERVISOR_MODULE = "supervisor.supervisord"
 SERVERS = frozenset({"postgres", "redis"})
 _ANSWER_TIMEOUT_SECONDS = 5.0
 _START_TIMEOUT_SECONDS = 60.0
+# Supervisor's code of the fault.
+_NOT_RUNNING = 70
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,12 @@ class Supervisor:
         states = self.states()
         for name in names:
             if not states[name].is_stopped:
-                self._call("stopProcess", name, False)
+                try:
+                    self._call("stopProcess", name, False)
+                except ServiceError as error:
+                    # It stops already, as an interrupted command asked, or has ended since the look at it.
+                    if getattr(error.__cause__, "faultCode", None) != _NOT_RUNNING:
+                        raise
         self._wait(
             lambda: all(state.is_stopped for name, state in self.states().items() if name in names),
             f"stop {', '.join(sorted(names))}",
