@@ -132,7 +132,8 @@ def test_all_files_are_in_the_object_store_and_none_on_a_shared_disk(
     names = store.names("artifacts")
     for url in (model_url, log_url):
         assert url.removeprefix("s3://") in names
-    assert any(name.startswith(f"{BUCKET}/artifacts/datasets/") for name in names)
+    root, uuid = f"{BUCKET}/artifacts/", model_url.removeprefix(f"s3://{BUCKET}/artifacts/").split("/")[0]
+    assert any(name.startswith(f"{root}{uuid}/datasets/") for name in names)
     # Of no more use once the result is stored.
     assert not any(name.endswith("/checkpoint.npz") for name in names)
     third = others[1]
