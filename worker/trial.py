@@ -10,9 +10,10 @@ from shared.artifacts import read_artifact, write_artifact
 from shared.datasets import Dataset, Split, n_item_rows, split_ratings
 from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
-from worker.families.contract import FitContext, FitData, Fitted, Observations
+from worker.families.contract import FitContext, FitData, Fitted
 from worker.families.registry import family_of, file_suffix, pack_model
 from worker.metrics import measure
+from worker.observations import Observations
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import predict_top_rated, recommend_all

@@ -4,16 +4,16 @@ import numpy as np
 
 from shared.datasets import Dataset, n_item_rows, split_ratings
 from tests.benchmarks.prepared import PROTOCOL
-from worker.engine.batches import Ratings
 from worker.families.tower.training import TrainingData
+from worker.observations import Observations
 
 
 def training_data(dataset: Dataset) -> TrainingData:
     """The reference protocol's split."""
     split = split_ratings(dataset, PROTOCOL)
 
-    def take(positions: np.ndarray) -> Ratings:
-        return Ratings(
+    def take(positions: np.ndarray) -> Observations:
+        return Observations(
             dataset.user_index[positions], dataset.item_index[positions], dataset.ratings[positions]
         )
 
@@ -26,10 +26,11 @@ def synthetic_data(n_ratings: int, n_users: int, n_item_rows: int) -> TrainingDa
     """Training ratings with popular items, and a ninth as many for validation."""
     rng = np.random.default_rng(0)
 
-    def draw(n: int) -> Ratings:
+    def draw(n: int) -> Observations:
         # Popular items first: the place of an item falls off as the square of a uniform number.
         items = (rng.random(n, np.float32) ** 2 * n_item_rows).astype(np.int32)
         users = rng.integers(0, n_users, n, np.int32)
-        return Ratings(users, np.minimum(items, n_item_rows - 1), rng.integers(1, 6, n).astype(np.float32))
+        ratings = rng.integers(1, 6, n).astype(np.float32)
+        return Observations(users, np.minimum(items, n_item_rows - 1), ratings)
 
     return TrainingData(n_users, n_item_rows, draw(n_ratings), draw(n_ratings // 9))

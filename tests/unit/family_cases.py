@@ -4,7 +4,8 @@ import io
 
 import numpy as np
 
-from worker.families.contract import FitData, Observations
+from worker.families.contract import FitData
+from worker.observations import Observations
 
 
 def fit_data(matrix, threshold=4.0, validation=()):

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from shared.domain.families.tower import Tower
 from worker.engine.adam import Adam
-from worker.engine.batches import Ratings, shuffle_batches
+from worker.engine.batches import shuffle_batches
 from worker.engine.epoch import compile_epoch, sum_by_row
 from worker.engine.evaluation import evaluate
 from worker.engine.forward import make_forward
 from worker.engine.optimizers import Adamax, Sgd
 from worker.engine.state import initial_state, weights_of
 from worker.families.tower.model import build_model
+from worker.observations import Observations
 
 N_USERS, N_ITEMS = 12, 9
 OPTIMIZERS = {"adamax": Adamax(0.01), "adam": Adam(0.01), "sgd": Sgd(0.05)}
@@ -21,7 +22,7 @@ MERGES = ("concatenate", "multiply", "average", "dot")
 
 def make_ratings(n_ratings, n_users=N_USERS, n_items=N_ITEMS):
     rng = np.random.default_rng(5)
-    return Ratings(
+    return Observations(
         user_index=rng.integers(0, n_users, n_ratings).astype(np.int32),
         item_index=rng.integers(0, n_items, n_ratings).astype(np.int32),
         rating=rng.integers(1, 6, n_ratings).astype(np.float32),
@@ -44,7 +45,7 @@ def arrays_of(state):
 
 
 def test_epoch_holds_every_rating_once_and_repeats_the_last_as_padding():
-    ratings = Ratings(*(np.arange(10).astype(kind) for kind in ("int32", "int32", "float32")))
+    ratings = Observations(*(np.arange(10).astype(kind) for kind in ("int32", "int32", "float32")))
     batches = shuffle_batches(ratings, 4, random_seed=0, epoch=1)
 
     entries = batches.rating.numpy().ravel()
@@ -175,7 +176,7 @@ def test_gradients_through_folded_layers_equal_those_through_the_keras_head(merg
 
 def test_evaluation_by_hand():
     # Outputs are user + item; dot-like: two outputs a rating. Ratings 3 and 1.
-    ratings = Ratings(np.array([0, 1]), np.array([1, 0]), np.array([3, 1], np.float32))
+    ratings = Observations(np.array([0, 1]), np.array([1, 0]), np.array([3, 1], np.float32))
     users, items = tf.constant([[1.0, 2.0], [0.0, 2.0]]), tf.constant([[1.0, 0.0], [1.0, 3.0]])
 
     evaluation = evaluate(lambda parameters, u, i: u + i, [], (users, items), ratings, numbers_per_rating=2)

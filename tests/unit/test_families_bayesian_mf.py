@@ -12,7 +12,8 @@ from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.protocol import Protocol
 from tests.unit.ranking_cases import all_pairs, brute_force, lists_of, random_dataset
 from worker.families.bayesian_mf import fit, make_scorer
-from worker.families.contract import FitContext, FitData, Observations
+from worker.families.contract import FitContext, FitData
+from worker.observations import Observations
 from worker.ranking.top_k import recommend_all
 
 SMALL = BayesianMf(size=3, sweeps=12, burn_in=3)

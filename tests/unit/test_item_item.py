@@ -9,8 +9,9 @@ from shared.domain.families.ease import Ease
 from shared.domain.protocol import Protocol
 from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from tests.unit.ranking_cases import all_pairs, assert_same, brute_force, lists_of, random_dataset
-from worker.families.contract import FitData, Observations
+from worker.families.contract import FitData
 from worker.families.inputs import InputRule
+from worker.observations import Observations
 from worker.ranking.item_item import DenseItems, ItemItemScorer, SparseItems
 from worker.ranking.scorers import HistoryScorer, exact_scores
 from worker.ranking.top_k import recommend_all

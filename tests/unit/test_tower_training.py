@@ -11,8 +11,8 @@ import pytest
 from shared.domain.families.tower import Tower
 from shared.domain.training import TrainingConfig
 from shared.errors import TrialError
-from worker.engine.batches import Ratings
 from worker.families.tower.training import TrainingData, train
+from worker.observations import Observations
 
 # Keras 3.15 reads variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
@@ -47,7 +47,7 @@ def data():
     rating = np.clip(np.round(3 + taste[user_index] + quality[item_index]), 1, 5)
     ratings = [user_index.astype(np.int32), item_index.astype(np.int32), rating.astype(np.float32)]
     train_part, validation_part = (
-        Ratings(*(a[part] for a in ratings)) for part in (slice(283), slice(283, 330))
+        Observations(*(a[part] for a in ratings)) for part in (slice(283), slice(283, 330))
     )
     return TrainingData(20, 15, train_part, validation_part)
 

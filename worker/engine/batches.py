@@ -1,26 +1,11 @@
 """The batches of one epoch, in an order that depends on the random seed and the epoch alone."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-
-@dataclass(frozen=True, eq=False)
-class Ratings:
-    """Observations as arrays of one length.
-
-    user_index, item_index: (n_ratings,) int32      rating: (n_ratings,) float32
-    """
-
-    user_index: npt.NDArray[np.int32]
-    item_index: npt.NDArray[np.int32]
-    rating: npt.NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.rating)
+from worker.observations import Observations
 
 
 class Batches(NamedTuple):
@@ -37,7 +22,7 @@ class Batches(NamedTuple):
     n_ratings: tf.Tensor
 
 
-def shuffle_batches(ratings: Ratings, batch_size: int, random_seed: int, epoch: int) -> Batches:
+def shuffle_batches(ratings: Observations, batch_size: int, random_seed: int, epoch: int) -> Batches:
     """Every rating once, shuffled; epochs count from 1."""
     n_ratings = len(ratings)
     n_steps = -(-n_ratings // batch_size)

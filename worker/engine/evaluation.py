@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from worker.engine.batches import Ratings
 from worker.engine.forward import Forward
+from worker.observations import Observations
 
 # Bounds the memory of one block: the largest intermediate has about this many numbers.
 _BLOCK_NUMBERS = 1 << 20
@@ -25,7 +25,7 @@ def evaluate(
     forward: Forward,
     parameters: Sequence[tf.Tensor],
     embeddings: tuple[tf.Tensor, tf.Tensor],
-    ratings: Ratings,
+    ratings: Observations,
     numbers_per_rating: int,
 ) -> Evaluation:
     """Over all ratings, in blocks; sums in float64.

@@ -22,24 +22,10 @@ import numpy.typing as npt
 import scipy.sparse
 
 from shared.domain.records import EpochRecord
+from worker.observations import Observations
 from worker.ranking.scorers import Scorer
 
 Weights = Mapping[str, npt.NDArray[typing.Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Observations:
-    """Ratings as arrays of one length.
-
-    user_index, item_index: (n_ratings,) int32      rating: (n_ratings,) float32
-    """
-
-    user_index: npt.NDArray[np.int32]
-    item_index: npt.NDArray[np.int32]
-    rating: npt.NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.rating)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,16 +19,14 @@ def fit(architecture: Tower, training: TrainingConfig | None, data: FitData, con
     """
     quiet_tensorflow()
     # They import it.
-    from worker.engine.batches import Ratings  # noqa: PLC0415
     from worker.families.tower.training import TrainingData, train  # noqa: PLC0415
 
     if training is None:
         raise ValueError("a tower is trained in epochs: it needs training settings")
-    parts = [Ratings(part.user_index, part.item_index, part.rating) for part in (data.train, data.validation)]
     trained = train(
         architecture,
         training,
-        TrainingData(data.n_users, data.n_item_rows or data.n_items, *parts),
+        TrainingData(data.n_users, data.n_item_rows or data.n_items, data.train, data.validation),
         checkpoint=context.checkpoint,
         on_epoch=context.on_epoch,
         check_stop=context.check_stop,

@@ -19,7 +19,7 @@ from shared.domain.training import TrainingConfig
 from shared.errors import TrialError
 from shared.version import source_fingerprint
 from worker.engine.adam import Adam
-from worker.engine.batches import Batches, Ratings, shuffle_batches
+from worker.engine.batches import Batches, shuffle_batches
 from worker.engine.checkpoint import TrainingProgress, pack_progress, unpack_progress
 from worker.engine.epoch import Epoch, compile_epoch
 from worker.engine.evaluation import Evaluation, evaluate
@@ -27,6 +27,7 @@ from worker.engine.forward import Forward, make_forward
 from worker.engine.optimizers import Adamax, Optimizer, Sgd
 from worker.engine.state import TrainingState, catch_up_all, embedding_of, initial_state, weights_of
 from worker.families.tower.model import RatingModel, build_model
+from worker.observations import Observations
 from worker.process.memory import keep_imports, return_memory
 
 logger = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ class TrainingData:
 
     n_users: int
     n_item_rows: int
-    train: Ratings
-    validation: Ratings
+    train: Observations
+    validation: Observations
 
 
 @dataclass(frozen=True, eq=False)
