@@ -9,6 +9,7 @@ import sys
 import click
 
 from shared.command_line import run_command
+from shared.console import print_error
 from shared.cores import count_cores
 from shared.errors import ServiceError
 from shared.settings import load_settings
@@ -32,7 +33,7 @@ def main(processes: int | None, name: str) -> None:
     try:
         variables |= kept_loops(settings.cache_dir)
     except NotPrivateError as error:
-        click.echo(f"python -m worker: warning: {error}", err=True)
+        print_error(f"warning: {error}")
     command = [
         *(sys.executable, "-m", "celery", "-A", "shared.queue", "worker"),
         *("--concurrency", str(processes or count_cores()), "--hostname", f"{name}@%h"),
