@@ -102,7 +102,7 @@ def run_trial(
         model_url = None
         if not claim.config.is_baseline:
             model_url = f"{attempt_folder(artifacts_url, claim)}/{claim.label}{file_suffix(family)}"
-            write_artifact(model_url, pack_model(fitted))
+            write_artifact(model_url, pack_model(family, fitted))
         scorer = family.make_scorer(architecture, fitted.weights, data)
         check_stop()
         return _evaluate(claim, dataset, split, fitted, scorer, log, train_seconds, model_url)

@@ -9,7 +9,7 @@ A family is the module `worker/families/<name>.py` (or a package of that name) w
 whenever the saved weights are read: it depends on its arguments alone.
 
 A family whose models are files of another kind than npz has `FILE_SUFFIX` and `read_model(content) ->
-weights` too, and its `fit` gives the file.
+weights` too, which raises TrialError "artifact" for any other file, and its `fit` gives the file.
 """
 
 import typing
