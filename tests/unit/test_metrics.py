@@ -150,21 +150,20 @@ def test_validation_metrics_by_hand():
     ]
 
     # User 0's full ranking without item 0: 2, 1, 3. Recommended to user 0: 3; to user 1: 2, 1.
-    assert values == pytest.approx(
-        {
-            "rmse": math.sqrt((2**2 + 2**2) / 2),
-            "mae": (2 + 2) / 2,
-            "ndcg@2": 1 / math.log2(3),
-            "recall@2": 1,
-            "precision@2": 1 / 2,
-            "map@2": 1 / 2,
-            "hit_rate@2": 1,
-            "mrr@2": 1 / 2,
-            "coverage@2": 3 / 4,
-            "popularity@2": ((1 / 1) + (0 + 0) / 2) / 2,
-            "novelty@2": 1,
-        }
-    )
+    expected = {
+        "rmse": math.sqrt((2**2 + 2**2) / 2),
+        "mae": (2 + 2) / 2,
+        "ndcg@2": 1 / math.log2(3),
+        "recall@2": 1,
+        "precision@2": 1 / 2,
+        "map@2": 1 / 2,
+        "hit_rate@2": 1,
+        "mrr@2": 1 / 2,
+        "coverage@2": 3 / 4,
+        "popularity@2": ((1 / 1) + (0 + 0) / 2) / 2,
+        "novelty@2": 1,
+    }
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
 
 
 def test_metrics_without_a_denominator_are_left_out():
@@ -176,7 +175,8 @@ def test_metrics_without_a_denominator_are_left_out():
         "validation"
     ]
 
-    assert list(values) == ["rmse", "mae"]
+    assert {"rmse", "mae"} <= values.keys()
+    assert not [name for name in values if "@" in name]
 
 
 def test_all_shares_are_between_0_and_1():
@@ -188,9 +188,8 @@ def test_all_shares_are_between_0_and_1():
         "validation"
     ]
 
-    shares = [name for name in values if name not in {"rmse", "mae", "popularity@20", "novelty@20"}]
-    assert len(shares) == 7
-    assert all(0 <= values[name] <= 1 for name in shares)
+    for name in ("ndcg", "recall", "precision", "map", "hit_rate", "mrr", "coverage"):
+        assert 0 <= values[f"{name}@20"] <= 1
 
 
 def test_a_constant_model_scores_like_a_random_one():

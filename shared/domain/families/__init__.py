@@ -37,6 +37,13 @@ class Architecture(typing.Protocol):
 
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 
-_ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
+_ALL: tuple[type[Architecture], ...] = (
+    Tower,
+    Ease,
+    WeightedAls,
+    ItemKnn,
+    BayesianMf,
+    *BASELINES,
+)
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
