@@ -20,6 +20,8 @@ PERIOD_SECONDS = 0.5
 DATABASE_RETRY_SECONDS = 2.0
 # Longer than a worker needs to take the next trial.
 STALL_SECONDS = 10.0
+# Longer than a worker, or its task processes, need to start on a busy machine.
+STARTING_SECONDS = 45.0
 _TERMINAL = ("succeeded", "failed", "cancelled")
 _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "yellow", "queued": "dim"}
 
@@ -101,20 +103,26 @@ class Stall:
             self._state, self._moved_at, self._reason = state, now, None
         elif now - max(self._moved_at, self._asked_at) >= STALL_SECONDS:
             self._asked_at = now
+            why = why_waiting(self._broker_url, now - self._moved_at)
             n_queued = sum(trial.status == "queued" for trial in trials)
-            self._reason = f"{n_queued} trials wait, none runs: {why_waiting(self._broker_url)}"
+            waiting = "1 trial waits" if n_queued == 1 else f"{n_queued} trials wait"
+            self._reason = f"{waiting}, none runs: {why}" if why else None
         return self._reason
 
 
-def why_waiting(broker_url: str) -> str:
-    """Why queued trials are not taken, as far as it can be seen from here."""
+def why_waiting(broker_url: str, waited_seconds: float) -> str | None:
+    """Why queued trials are not taken, as far as it can be seen from here; None while workers just start."""
     try:
         require_broker(broker_url)
         workers = find_workers(broker_url)
     except ServiceError as error:
         return str(error)
     if not workers:
+        if waited_seconds < STARTING_SECONDS:
+            return None
         return "no worker answers; `make status` shows the services, `make logs` their last words"
+    if any(worker.uptime_seconds < STARTING_SECONDS for worker in workers.values()):
+        return None
     return f"{', '.join(workers)} answers but took none yet; the watcher publishes again what has no message"
 
 

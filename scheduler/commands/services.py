@@ -60,7 +60,9 @@ def _workers_text(broker_url: str) -> str:
         return f"Workers: {error}"
     if not workers:
         return "Workers: none answers"
-    return "Workers alive: " + ", ".join(f"{name} ({n} task processes)" for name, n in workers.items())
+    return "Workers alive: " + ", ".join(
+        f"{name} ({worker.n_processes} task processes)" for name, worker in workers.items()
+    )
 
 
 @click.command()
