@@ -121,7 +121,10 @@ def main() -> None:
             "seconds of one thread, with all loops compiled; peak memory of a process that fits twice and "
             "ranks everybody."
         )
-        columns = ("family", "ndcg@20", "recall@20", "coverage@20", "fit, s", "lists, s", "peak, MB", "bar")
+        columns: tuple[str, ...] = (
+            *("family", "ndcg@20", "recall@20", "coverage@20"),
+            *("fit, s", "lists, s", "peak, MB", "bar"),
+        )
         print_table(columns, quality_rows(prepared), "Lists")
         columns = ("fits", "s", "of the other, s", "ratio", "bar")
         print_table(columns, ratio_rows(prepared, n_repeats=1 if options.quick else 6), "Turn by turn")
