@@ -2,8 +2,6 @@
 
 import hashlib
 
-import alembic.command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import InternalError
 
@@ -36,6 +34,10 @@ def upgrade_schema(engine: Engine) -> None:
     An analyst who could read the results can read those of the new version too.
     Raises StoreError when the database is of a newer version than this code.
     """
+    import alembic.command  # noqa: PLC0415  Slow to load, and few commands need it.
+    import alembic.util  # noqa: PLC0415  Slow to load, and few commands need it.
+    from alembic.config import Config  # noqa: PLC0415  Slow to load, and few commands need it.
+
     with transaction(engine) as connection:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
         config = Config()
