@@ -9,7 +9,7 @@ from scheduler.commands.connection import SWEEP_OPTION, open_store, require_swee
 from scheduler.verdicts.words import against_leader, baseline_warning, verdict_lines
 from scheduler.verdicts.writing import ensure_verdicts
 from shared import store
-from shared.console import console, describe_data, new_table
+from shared.console import console, describe_data, fit_columns, new_table
 from shared.datasets import canonical_id
 from shared.domain.families.tower import Tower
 from shared.errors import SpecError
@@ -62,7 +62,11 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
             *([against_leader(by_trial.get(row.trial_id))] if verdicts else []),
             style="dim" if row.is_baseline else None,
         )
+    least = ["weights", "epoch", "coverage", f"recall@{k}", "seconds", "against the leader"]
+    left_out = fit_columns(table, least, console.width)
     console.print(table)
+    if left_out:
+        console.print(f"A wider terminal shows also: {', '.join(left_out)}")
     for line in verdict_lines(rows, verdicts):
         console.print(line)
     if not are_judged:

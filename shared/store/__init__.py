@@ -8,25 +8,21 @@ from shared.domain.records import (
     TRIAL_STATUSES,
     Claim,
     Difference,
-    EpochRecord,
     LeaderboardRow,
     LeaseState,
     OldSweep,
     Promotion,
     Query,
     QueuedTrial,
-    RankedItems,
-    RatedItems,
     RatingPrediction,
     Recommendation,
     ServedTrial,
     Sweep,
     SweepProgress,
     Trial,
-    TrialResult,
     TrialStatus,
-    UserResults,
 )
+from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult, UserResults
 from shared.domain.verdicts import RankedTrial, Verdict
 from shared.errors import FailureReason
 from shared.store.access import grant_analyst

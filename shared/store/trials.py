@@ -19,10 +19,15 @@ _SELECT = """
         trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.config_hash, trials.status,
         trials.attempt, trials.attempts_allowed, trials.worker, latest.epoch,
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
-        trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at
+        trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
+        coalesce(measured.value, latest.objective) as objective
     from trials
+    join sweeps on sweeps.sweep_id = trials.sweep_id
+    left join metrics as measured
+        on measured.trial_id = trials.trial_id and measured.split = 'validation'
+        and measured.name = coalesce(sweeps.protocol ->> 'objective', 'rmse')
     left join lateral (
-        select epochs.epoch, epochs.val_rmse
+        select epochs.epoch, epochs.val_rmse, epochs.objective
         from epochs
         where epochs.trial_id = trials.trial_id
         order by epochs.epoch desc

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine, text
 
 from shared.datasets.dataset import Dataset
-from shared.domain.records import Claim, UserResults
+from shared.domain.records import Claim
+from shared.domain.results import UserResults
 from shared.store.copying import Column, Ids, Nullable, copy_rows
 from shared.store.database import transaction
 

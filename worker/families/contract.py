@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from shared.domain.records import EpochRecord
+from shared.domain.results import EpochRecord
 from worker.observations import Observations
 from worker.ranking.scorers import Scorer
 
@@ -73,13 +73,16 @@ class FitContext:
     """How a fit is followed and stopped.
 
     `check_stop` is called about every second and stops by raising. `objective_of` gives the sweep's objective
-    on validation, larger is better, by full ranking where it is a ranking metric.
+    on validation, larger is better, by full ranking where it is a ranking metric; the sign is turned where
+    less of it is better (`is_larger_better` False: rmse, mae). It is None where the objective does not exist:
+    of ratings for a model that predicts none, of lists without a relevant item in validation.
     """
 
     check_stop: Callable[[], None] = lambda: None
     on_epoch: Callable[[EpochRecord], None] = lambda _: None
     objective_of: Callable[[Scorer], float] | None = None
     checkpoint: CheckpointStore | None = None
+    is_larger_better: bool = True
 
 
 @dataclass(frozen=True, eq=False)

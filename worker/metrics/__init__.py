@@ -13,7 +13,7 @@ import numpy.typing as npt
 from shared.datasets.dataset import Dataset
 from shared.datasets.splits import Split
 from shared.domain.protocol import Protocol
-from shared.domain.records import RankedItems, UserResults
+from shared.domain.results import RankedItems, UserResults
 from worker.metrics.graded import GRADED_METRICS, grade_lists
 from worker.metrics.lists import list_metrics
 from worker.metrics.ranking import RANKING_METRICS, judge_lists

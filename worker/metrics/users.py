@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.datasets.dataset import Dataset
-from shared.domain.records import UserResults
+from shared.domain.results import UserResults
 from worker.metrics.ranking import JudgedLists
 from worker.ranking.scorers import Float64s
 

@@ -20,7 +20,7 @@ from dataclasses import asdict
 import numpy as np
 
 from shared.domain.families.bayesian_mf import BayesianMf
-from shared.domain.records import EpochRecord
+from shared.domain.results import EpochRecord
 from shared.domain.training import TrainingConfig
 from worker.families.bayesian_mf.kernels import predict_pairs
 from worker.families.bayesian_mf.posterior_mean import PosteriorMean
