@@ -89,7 +89,8 @@ def bonferroni(
     Holds whichever of the comparisons were picked, and however: for the pairs of n trials, also for those of
     the trial that looks best with the others.
     """
-    return [min(1.0, n_comparisons * one) for one in p_values], [error_rate / n_comparisons] * len(p_values)
+    adjusted = [min(1.0, n_comparisons * one) for one in p_values]
+    return adjusted, [error_rate / n_comparisons for _ in p_values]
 
 
 def _mean_of(arrays: Sequence[Float64s]) -> Float64s:

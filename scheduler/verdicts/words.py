@@ -97,12 +97,16 @@ def _who_judges(first: Verdict) -> str:
 
 
 def _described(verdicts: Sequence[Verdict], by_id: Mapping[int, LeaderboardRow]) -> str:
-    parts = []
+    """Each configuration once, by the first of its seeds, with its interval."""
+    parts: dict[object, str] = {}
     for one in verdicts:
         if one.difference is not None and one.upper is not None:
+            # Trials with several seeds share one interval; another configuration has it by no chance.
+            key = (one.difference, one.upper) if one.n_seeds > 1 else one.trial_id
+            seeds = f", mean of {one.n_seeds} random seeds" if one.n_seeds > 1 else ""
             interval = format_interval(one.difference, one.upper - one.difference)
-            parts.append(f"{by_id[one.trial_id].label} ({interval})")
-    return _names(parts)
+            parts.setdefault(key, f"{by_id[one.trial_id].label} ({interval}{seeds})")
+    return _names(list(parts.values()))
 
 
 def _cheapest(tied: Sequence[LeaderboardRow], leader: LeaderboardRow) -> str:

@@ -124,6 +124,19 @@ def test_several_seeds_are_said_to_be_a_mean():
     assert lines[1] == "Winner: a (the mean of 3 random seeds); every other trial that is judged is worse"
 
 
+def test_seeds_of_one_configuration_are_named_once():
+    rows = [row(1, "ease"), row(2, "als_seed1"), row(3, "als_seed2"), row(4, "knn")]
+    ties = [
+        verdict(2, "tie", -0.001, n_seeds=2),
+        verdict(3, "tie", -0.001, n_seeds=2),
+        verdict(4, "tie", -0.001),
+    ]
+    assert verdict_lines(rows, [verdict(1, "tie"), *ties])[1] == (
+        "ease leads; it is not proven better than als_seed1 (-0.0010 ± 0.0020, mean of 2 random seeds) "
+        "and knn (-0.0010 ± 0.0020)"
+    )
+
+
 @pytest.mark.parametrize(
     ("others", "words"),
     [

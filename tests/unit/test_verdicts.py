@@ -168,6 +168,7 @@ def test_bonferroni_by_hand():
     adjusted, rates = bonferroni([0.01, 0.5, 0.001], 6)
     assert adjusted == pytest.approx([0.06, 1, 0.006])
     assert rates == pytest.approx([0.05 / 6] * 3)
+    assert bonferroni([], 0) == ([], [])
 
 
 @pytest.mark.parametrize("has_test", [True, False])
@@ -259,8 +260,9 @@ def test_without_results_of_the_leader_there_is_no_verdict():
     assert verdicts[1].reason == f"the leader trial 1 has no verdict: {NOT_KEPT}"
 
 
-def test_a_trial_alone_has_no_verdict():
-    verdicts = judge([contender(1, estimates(0.3)[0])], "rmse", "test", is_larger_better=True)
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_trial_alone_has_no_verdict(split):
+    verdicts = judge([contender(1, estimates(0.3)[0])], "rmse", split, is_larger_better=True)
     assert [(one.verdict, one.reason) for one in verdicts] == [
         (None, "there is no other trial to compare it with")
     ]
