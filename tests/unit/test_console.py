@@ -97,8 +97,8 @@ def test_what_is_left_of_a_table_is_shown_in_full(screen):
     ]
 
 
-# Without the two columns: 23 + 6 + 7 characters and twice 3 between them.
-@pytest.mark.parametrize("width", range(23 + 6 + 7 + 2 * 3, 80))
+# Without the two columns: 23 + 6 + 7 characters, twice 3 between them, and 2 edges.
+@pytest.mark.parametrize("width", range(23 + 6 + 7 + 2 * 3 + 2, 80))
 def test_no_word_is_cut_where_a_column_before_others_was_left_out(screen, width):
     table = new_table("", "trial")
     for name in ("RMSE", "weights", "seconds", "verdict"):
