@@ -19,13 +19,13 @@ _RANKINGS = ("ndcg", "recall", "precision", "map", "hit_rate", "mrr")
 # Rows held as Python objects at a time.
 _ROWS_AT_ONCE = 20_000
 
-_STORED = text(f"""
-    select user_id, n_train_ratings, n_ratings, {", ".join((*_ERRORS, *_RANKINGS))}
+_STORED = """
+    select user_id, n_train_ratings, n_ratings, {columns}
     from user_results
     where trial_id = :trial_id and split = :split
         and sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
     order by user_id
-""")  # noqa: S608  Our own names of columns.
+"""
 _PARTS = text("""
     select parts.split
     from (values ('validation'), ('test')) as parts (split)
@@ -75,19 +75,18 @@ def write_user_results(
 
 def stored_user_results(engine: Engine, trial_id: int, split: str, *columns: str) -> StoredUserResults:
     """The rows of one trial and part, with some columns (all by default); none where none were kept."""
-    names = columns or (*_ERRORS, *_RANKINGS)
+    known = (*_ERRORS, *_RANKINGS)
+    names = [name for name in known if name in columns] if columns else known
+    query = text(_STORED.format(columns=", ".join(names)))
     user_ids: list[npt.NDArray[np.str_]] = [np.zeros(0, "U1")]
     numbers: list[npt.NDArray[np.float64]] = [np.zeros((0, 2 + len(names)))]
     with transaction(engine) as connection:
         streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
-        rows = streamed.execute(_STORED, {"trial_id": trial_id, "split": split})
+        rows = streamed.execute(query, {"trial_id": trial_id, "split": split})
         for block in rows.partitions(_ROWS_AT_ONCE):
-            user_ids.append(np.array([row.user_id for row in block]))
-            chosen = [
-                [row.n_train_ratings, row.n_ratings, *(getattr(row, name) for name in names)] for row in block
-            ]
+            user_ids.append(np.array([row[0] for row in block]))
             # None becomes NaN.
-            numbers.append(np.array(chosen, np.float64))
+            numbers.append(np.array([row[1:] for row in block], np.float64))
     table = np.concatenate(numbers)
     return StoredUserResults(
         user_ids=np.concatenate(user_ids),
