@@ -64,6 +64,10 @@ cancel: $(SETUP) ## stop the running sweep; make sweep resumes it
 leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
 	@$(RECSWEEP) leaderboard
 
+.PHONY: compare
+compare: $(SETUP) ## two trials, and for whom which is better: make compare A=label B=label [SWEEP=name]
+	@$(RECSWEEP) compare
+
 .PHONY: recommend
 recommend: $(SETUP) ## top-20 of a user: make recommend USER=2000 [TRIAL=concatenate_50_64_32_1]
 	@$(RECSWEEP) recommend

@@ -3,6 +3,7 @@
 import click
 
 from scheduler.commands.access import analyst, psql
+from scheduler.commands.comparison import compare_trials
 from scheduler.commands.housekeeping import clean, prune
 from scheduler.commands.questions import queries, query
 from scheduler.commands.results import leaderboard, recommend
@@ -18,7 +19,7 @@ def recsweep() -> None:
 
 
 for command in (
-    *(sweep, status, cancel, leaderboard, recommend),
+    *(sweep, status, cancel, leaderboard, compare_trials, recommend),
     *(queries, query, verify, promote, rollback, prune, analyst),
     *(psql, flower, logs, watch, down, clean),
 ):

@@ -95,6 +95,9 @@ def fit_columns(table: Table, least_important: Sequence[str], width: int) -> lis
         kept = [column for column in table.columns if column.header != header]
         if len(kept) < len(table.columns):
             table.columns[:] = kept
+            # A column knows its place: the last one is measured without the space to its right.
+            for place, column in enumerate(kept):
+                column._index = place
             left_out.append(header)
     return left_out
 

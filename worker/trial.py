@@ -12,7 +12,7 @@ from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.contract import FitContext, FitData, Fitted
 from worker.families.registry import family_of, file_suffix, pack_model
-from worker.metrics import measure
+from worker.metrics import evaluate
 from worker.metrics.objective import objective_on_validation
 from worker.observations import Observations
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
@@ -179,7 +179,8 @@ def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it le
 ) -> TrialResult:
     protocol, predicts = claim.protocol, claim.config.architecture.predicts_ratings
     rankings = recommend_all(scorer, dataset, split, protocol)
-    metrics = measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    evaluation = evaluate(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    metrics = evaluation.metrics
     for part, values in metrics.items():
         log.write(f"{part}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
     return TrialResult(
@@ -195,4 +196,5 @@ def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it le
         log_url=log.url,
         train_seconds=train_seconds,
         peak_memory_bytes=peak_memory_bytes(),
+        user_results=evaluation.user_results,
     )

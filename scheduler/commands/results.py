@@ -6,6 +6,8 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.verdicts.words import against_leader, baseline_warning, verdict_lines
+from scheduler.verdicts.writing import ensure_verdicts
 from shared import store
 from shared.console import console, describe_data, fit_columns, new_table
 from shared.datasets import canonical_id
@@ -24,8 +26,16 @@ def leaderboard(sweep_name: str | None, metric: str | None) -> None:
 
 
 def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -> None:
-    """The leaderboard as a table, and in words which architectures do not beat the baselines."""
+    """The leaderboard as a table, and in words who ties and which architectures do not beat the baselines.
+
+    Missing verdicts are computed, unless trials are still to come. If a baseline leads, that comes first.
+    """
+    are_judged = ensure_verdicts(engine, sweep)
     rows = store.leaderboard(engine, sweep.sweep_id)
+    verdicts = store.verdicts_of(engine, sweep.sweep_id) if are_judged else []
+    by_trial = {verdict.trial_id: verdict for verdict in verdicts}
+    if warning := baseline_warning(rows, verdicts):
+        console.print(warning, style="yellow")
     k, objective = sweep.protocol.k, sweep.protocol.objective
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
     table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}, by {objective}", "", "trial")
@@ -34,6 +44,8 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
     columns = ["RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", *([f"test {objective}"] if has_test else [])]
     for name in (*columns, *more, "weights", "epoch", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
+    if verdicts:
+        table.add_column("against the leader", no_wrap=True)
     for row in rows:
         table.add_row(
             str(row.rank),
@@ -47,12 +59,18 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
             "" if row.n_parameters is None else f"{row.n_parameters:,}",
             "" if row.best_epoch is None else str(row.best_epoch),
             "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
+            *([against_leader(by_trial.get(row.trial_id))] if verdicts else []),
             style="dim" if row.is_baseline else None,
         )
-    left_out = fit_columns(table, ["weights", "epoch", "coverage", f"recall@{k}", "seconds"], console.width)
+    least = ["weights", "epoch", "coverage", f"recall@{k}", "seconds", "against the leader"]
+    left_out = fit_columns(table, least, console.width)
     console.print(table)
     if left_out:
         console.print(f"A wider terminal shows also: {', '.join(left_out)}")
+    for line in verdict_lines(rows, verdicts):
+        console.print(line)
+    if not are_judged:
+        console.print("Verdicts are given when no trial of the sweep is queued or running any more")
     for measure in ("RMSE", f"ndcg@{k}"):
         for line in _against_baselines(measure, rows):
             console.print(line)

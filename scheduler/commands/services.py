@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from datetime import timedelta
 
 import click
@@ -14,6 +15,7 @@ from scheduler.machine import (
     tail_logs,
 )
 from scheduler.monitoring import serve_metrics
+from scheduler.verdicts.writing import Judge
 from scheduler.watcher import Watcher
 from shared import store
 from shared.artifacts import read_artifact
@@ -22,6 +24,7 @@ from shared.errors import ServiceError, SpecError
 from shared.queue import find_workers
 from shared.settings import load_settings
 from shared.stop_signal import StopSignal
+from shared.store.database import create_engine
 
 
 @click.command()
@@ -108,6 +111,9 @@ def watch(upgrade_schema: bool) -> None:
     stopped.listen(signal.SIGTERM, signal.SIGINT)
     if settings.metrics_port is not None:
         serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
+    # Beside the watcher and on a connection of its own: judging a large sweep takes longer than a look.
+    judge = Judge(create_engine(endpoints.database_url), stopped)
+    threading.Thread(target=judge.run, name="judge", daemon=True).start()
     Watcher(engine, endpoints.broker_url, stopped).run()
 
 

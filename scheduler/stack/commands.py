@@ -34,7 +34,7 @@ from shared.ending import run_in_foreground
 # Options of the product's commands that are passed on into the container.
 _PASSED = (
     *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "C", "Q", "ARGS", "RECSWEEP_USER", "KEEP", "NOTE"),
-    *("YES", "ANALYST_PASSWORD", "TERM"),
+    *("YES", "ANALYST_PASSWORD", "TERM", "METRIC", "A", "B"),
 )
 
 

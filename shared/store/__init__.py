@@ -22,7 +22,8 @@ from shared.domain.records import (
     Trial,
     TrialStatus,
 )
-from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult
+from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult, UserResults
+from shared.domain.verdicts import RankedTrial, Verdict
 from shared.errors import FailureReason
 from shared.store.access import grant_analyst
 from shared.store.checks import list_checks, verify_recommendations
@@ -33,6 +34,7 @@ from shared.store.installation import artifact_root
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.reports import (
+    kept_by_its_version,
     leaderboard,
     metric_values,
     metrics_of,
@@ -57,11 +59,14 @@ from shared.store.trials import (
     add_trials,
     attempt_logs,
     cancel_sweep,
+    find_trial,
     queued_trials,
     record_log,
     requeue_trials,
     sweep_trials,
 )
+from shared.store.user_results import StoredUserResults, parts_with_user_results, stored_user_results
+from shared.store.verdicts import judged_state, ranked_trials, save_verdicts, sweeps_to_judge, verdicts_of
 
 __all__ = [
     "TRIAL_STATUSES",
@@ -76,15 +81,19 @@ __all__ = [
     "Query",
     "QueuedTrial",
     "RankedItems",
+    "RankedTrial",
     "RatedItems",
     "RatingPrediction",
     "Recommendation",
     "ServedTrial",
+    "StoredUserResults",
     "Sweep",
     "SweepProgress",
     "Trial",
     "TrialResult",
     "TrialStatus",
+    "UserResults",
+    "Verdict",
     "add_trials",
     "artifact_root",
     "attempt_logs",
@@ -97,9 +106,12 @@ __all__ = [
     "fail_trial",
     "find_dataset",
     "find_sweep",
+    "find_trial",
     "finish_trial",
     "get_sweep",
     "grant_analyst",
+    "judged_state",
+    "kept_by_its_version",
     "latest_sweep",
     "leaderboard",
     "list_checks",
@@ -110,9 +122,11 @@ __all__ = [
     "metric_values",
     "metrics_of",
     "old_sweeps",
+    "parts_with_user_results",
     "promote_trial",
     "prune_sweeps",
     "queued_trials",
+    "ranked_trials",
     "rating_predictions_of",
     "recommendations_of",
     "record_epoch",
@@ -123,10 +137,14 @@ __all__ = [
     "rollback_promotion",
     "run_query",
     "save_dataset",
+    "save_verdicts",
     "served_trial",
     "stored_rating_predictions",
     "stored_recommendations",
+    "stored_user_results",
     "sweep_progress",
     "sweep_trials",
+    "sweeps_to_judge",
+    "verdicts_of",
     "verify_recommendations",
 ]

@@ -12,7 +12,7 @@ from shared.store.grants import held_grants, renew_reading
 # What a person reads. The other tables, installed_views and alembic_version, are for upgrades alone.
 RESULT_TABLES = (
     *("datasets", "items", "sweeps", "trials", "attempts", "epochs"),
-    *("metrics", "recommendations", "rating_predictions", "promotions"),
+    *("metrics", "recommendations", "rating_predictions", "promotions", "user_results", "verdicts"),
 )
 # In the order in which they build on each other.
 VIEWS = (
@@ -22,6 +22,7 @@ VIEWS = (
     "recommendations_titled",
     "serving_trials",
     "best_recommendations",
+    "trial_verdicts",
 )
 
 # Two commands that upgrade at once take turns. The number is our own choice, nothing else uses it.

@@ -12,6 +12,7 @@ from shared.domain.records import QueuedTrial, Trial
 from shared.domain.trial import TrialConfig, parse_trial_config
 from shared.errors import StoreError
 from shared.store.database import transaction
+from shared.store.verdicts import forget_verdicts
 
 _SELECT = """
     select
@@ -34,6 +35,7 @@ _SELECT = """
     ) as latest on true
 """
 _OF_SWEEP = text(_SELECT + "where trials.sweep_id = :sweep_id order by trials.trial_id")
+_OF_ID = text(_SELECT + "where trials.trial_id = :trial_id")
 _SELECT_QUEUED = """
     select trial_id, sweep_id, label, config, attempt, worker, queued_at
     from trials
@@ -61,6 +63,7 @@ def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], ma
         return
     with transaction(engine) as connection:
         connection.execute(_ADD, rows)
+        forget_verdicts(connection, [sweep_id])
 
 
 def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
@@ -89,6 +92,13 @@ def sweep_trials(engine: Engine, sweep_id: int) -> list[Trial]:
         return [_to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
 
 
+def find_trial(engine: Engine, trial_id: int) -> Trial | None:
+    """The trial of this id, None when there is none."""
+    with transaction(engine) as connection:
+        row = connection.execute(_OF_ID, {"trial_id": trial_id}).first()
+    return None if row is None else _to_trial(row)
+
+
 def queued_trials(engine: Engine) -> list[QueuedTrial]:
     """The queued trials of all sweeps in the order in which they were added."""
     with transaction(engine) as connection:
@@ -111,9 +121,12 @@ def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
         update trials set cancel_requested_at = null
         where trial_id = any(:trial_ids) and status = 'running' and cancel_requested_at is not null
     """)
+    sweeps = text("select distinct sweep_id from trials where trial_id = any(:trial_ids)")
     with transaction(engine) as connection:
         connection.execute(again, {"trial_ids": list(trial_ids)})
         connection.execute(withdraw, {"trial_ids": list(trial_ids)})
+        sweep_ids = connection.scalars(sweeps, {"trial_ids": list(trial_ids)}).all()
+        forget_verdicts(connection, sweep_ids)
 
 
 def cancel_sweep(engine: Engine, sweep_id: int) -> tuple[int, int]:

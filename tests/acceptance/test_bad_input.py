@@ -122,6 +122,10 @@ def test_recommend_without_a_user_says_how(make: Make):
     assert "make recommend USER=" in _only_line(make("recommend"))
 
 
+def test_compare_without_two_trials_says_how(make: Make):
+    assert "make compare A=label B=label" in _only_line(make("compare", "A=ease"))
+
+
 @pytest.mark.parametrize("target", ["recommend", "leaderboard", "psql", "flower", "cancel"])
 def test_results_before_anything_runs_name_the_remedy(make: Make, tmp_path, target):
     result = make(target, "USER=1", environment={"STATE_DIR": str(tmp_path / "nothing here")})

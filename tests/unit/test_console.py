@@ -97,6 +97,18 @@ def test_what_is_left_of_a_table_is_shown_in_full(screen):
     ]
 
 
+# Without the two columns: 23 + 6 + 7 characters, twice 3 between them, and 2 edges.
+@pytest.mark.parametrize("width", range(23 + 6 + 7 + 2 * 3 + 2, 80))
+def test_no_word_is_cut_where_a_column_before_others_was_left_out(screen, width):
+    table = new_table("", "trial")
+    for name in ("RMSE", "weights", "seconds", "verdict"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("concatenate_100_64_32_1", "0.9104", "1,048,576", "12.3", "worse")
+    fit_columns(table, ["weights", "seconds"], width)
+    PlainConsole(file=screen, width=width).print(table)
+    assert "…" not in screen.getvalue()
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_a_screen_of_any_encoding_gets_what_it_has(encoding):
     content = io.BytesIO()

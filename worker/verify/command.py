@@ -34,9 +34,10 @@ def main(sweep_id: int) -> None:
         if row.status != "succeeded":
             console.print(f"{row.label}: not checked, it is {row.status}")
             continue
-        differences = find_differences(engine, sweep, row, configs[row.trial_id], dataset, split)
-        n_differences += len(differences)
-        console.print(f"{row.label}: {'; '.join(differences) if differences else 'as stored'}")
+        found = find_differences(engine, sweep, row, configs[row.trial_id], dataset, split)
+        n_differences += len(found.differences)
+        not_kept = f" ({found.not_kept})" if found.not_kept else ""
+        console.print(f"{row.label}: {'; '.join(found.differences) or 'as stored'}{not_kept}")
     broken = store.verify_recommendations(engine, sweep.sweep_id, dataset, split)
     for one in broken:
         console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")
@@ -44,6 +45,7 @@ def main(sweep_id: int) -> None:
         console.print(f"Sweep {sweep.sweep_id}: {n_differences + len(broken)} differences")
         sys.exit(1)
     console.print(
-        f"Sweep {sweep.sweep_id}: metrics, lists and rating predictions follow from the saved models, and "
+        f"Sweep {sweep.sweep_id}: metrics, lists, rating predictions and results of users follow from the "
+        f"saved models, and "
         f"every list keeps the contract ({', '.join(name for name, _ in store.list_checks())})"
     )
