@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.artifacts import read_artifact, write_artifact
-from shared.datasets import Dataset, Split, n_item_rows, split_ratings
+from shared.datasets import Dataset, Split, n_item_rows, refit_split, split_ratings
 from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.contract import FitContext, FitData, Fitted
@@ -77,10 +77,12 @@ def run_trial(
         f"trial {claim.trial_id} {claim.label}, sweep {claim.sweep_id}, attempt {claim.attempt}, "
         f"data {claim.dataset_name} {claim.fingerprint}, {claim.protocol}"
     )
+    if claim.refit_of is not None:
+        log.write(f"refit of trial {claim.refit_of}: it learns from all {dataset.n_ratings:,} ratings")
     try:
         # An attempt that is killed before its first epoch has a log too.
         log.save()
-        split = split_ratings(dataset, claim.protocol)
+        split = split_of(claim.refit_of, dataset, claim.protocol)
         architecture, training = claim.config.architecture, claim.config.training
         data = fit_data(dataset, split, claim.protocol)
         family = family_of(architecture)
@@ -94,7 +96,7 @@ def run_trial(
         fitted = family.fit(architecture, training, data, context)
         train_seconds = time.perf_counter() - started
         log.write(f"fitted in {train_seconds:.2f} s, {fitted.n_parameters:,} numbers learned")
-        if fitted.best_epoch is not None:
+        if fitted.val_rmse is not None:
             log.write(f"smallest validation RMSE {fitted.val_rmse:.4f} at epoch {fitted.best_epoch}")
         if fitted.summary:
             log.write(fitted.summary)
@@ -122,6 +124,11 @@ def _show(
         f"- val_loss: {epoch.val_loss:.4f} - val_rmse: {epoch.val_rmse:.4f}"
     )
     on_epoch(epoch)
+
+
+def split_of(refit_of: int | None, dataset: Dataset, protocol: Protocol) -> Split:
+    """The split that a trial learns and is judged by; a refit, of the trial `refit_of`, learns from all."""
+    return split_ratings(dataset, protocol) if refit_of is None else refit_split(dataset)
 
 
 def fit_data(dataset: Dataset, split: Split, protocol: Protocol) -> FitData:
@@ -168,14 +175,20 @@ def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it le
 ) -> TrialResult:
     protocol, predicts = claim.protocol, claim.config.architecture.predicts_ratings
     rankings = recommend_all(scorer, dataset, split, protocol)
-    metrics = measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    # A refit holds no rating out: nothing judges it.
+    metrics = (
+        measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+        if claim.refit_of is None
+        else {}
+    )
     for part, values in metrics.items():
         log.write(f"{part}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    rmse = metrics.get("validation", {}).get("rmse")
     return TrialResult(
         n_parameters=fitted.n_parameters,
         best_epoch=fitted.best_epoch,
         val_loss=fitted.val_loss,
-        val_rmse=fitted.val_rmse if fitted.val_rmse is not None else metrics["validation"].get("rmse"),
+        val_rmse=fitted.val_rmse if fitted.val_rmse is not None else rmse,
         metrics=metrics,
         epochs=fitted.epochs,
         recommendations=rankings.recommendations,

@@ -36,7 +36,8 @@ class Sweep:
 class Trial:
     """One stored trial as progress and plan need it; `epoch` and `val_rmse` are those of now.
 
-    `config_hash` and `label` are those it was stored with.
+    `config_hash` and `label` are those it was stored with. `refit_of` is the id of the chosen trial where it
+    is a refit.
     """
 
     trial_id: int
@@ -55,6 +56,9 @@ class Trial:
     queued_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    best_epoch: int | None = None
+    model_url: str | None = None
+    refit_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ class QueuedTrial:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to run one attempt of a trial, and all that is needed to run it."""
+    """The right to run one attempt of a trial, and all that is needed to run it.
+
+    `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings.
+    """
 
     trial_id: int
     attempt: int
@@ -86,6 +93,7 @@ class Claim:
     protocol: Protocol
     dataset_name: str
     fingerprint: str
+    refit_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -259,15 +267,20 @@ class Promotion:
 class ServedTrial:
     """What best_recommendations shows for a data set, and how good its lists are.
 
-    `ndcg` and that of item popularity in the same sweep are at `k`; None where they were not measured.
+    `chosen_label`: of the trial that was chosen by its metrics, which is another one where this is a refit.
+    `n_ratings`: those of this version of the data set. `ndcg`, of the chosen trial, and that of item
+    popularity in the same sweep are at `k`; None where they were not measured.
     """
 
     trial_id: int
     label: str
+    is_refit: bool
+    chosen_label: str
     sweep_id: int
     sweep_name: str
     is_promoted: bool
     fingerprint: str
+    n_ratings: int
     k: int
     ndcg: float | None
     popularity_ndcg: float | None

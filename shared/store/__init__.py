@@ -35,6 +35,7 @@ from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials,
 from shared.store.installation import artifact_root
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
+from shared.store.refits import queue_refit, refits_of_sweep
 from shared.store.reports import (
     leaderboard,
     metric_values,
@@ -60,6 +61,8 @@ from shared.store.trials import (
     add_trials,
     attempt_logs,
     cancel_sweep,
+    find_trial,
+    get_trial,
     queued_trials,
     record_log,
     requeue_trials,
@@ -100,8 +103,10 @@ __all__ = [
     "fail_trial",
     "find_dataset",
     "find_sweep",
+    "find_trial",
     "finish_trial",
     "get_sweep",
+    "get_trial",
     "grant_analyst",
     "latest_sweep",
     "leaderboard",
@@ -115,12 +120,14 @@ __all__ = [
     "old_sweeps",
     "promote_trial",
     "prune_sweeps",
+    "queue_refit",
     "queued_trials",
     "rating_predictions_of",
     "recommendations_of",
     "record_epoch",
     "record_log",
     "recover_lost_trials",
+    "refits_of_sweep",
     "release_trial",
     "requeue_trials",
     "rollback_promotion",

@@ -6,8 +6,7 @@ from sqlalchemy import Engine
 from shared import store
 from shared.artifacts import read_artifact
 from shared.datasets import Dataset, Split
-from shared.domain.trial import TrialConfig
-from shared.store import LeaderboardRow, RankedItems, RatedItems, Sweep
+from shared.store import RankedItems, RatedItems, Sweep, Trial
 from worker.families.contract import FitContext
 from worker.families.registry import family_of, read_model
 from worker.metrics import measure
@@ -21,24 +20,29 @@ _METRIC_TOLERANCE = 1e-9
 _PREDICTION_TOLERANCE = 1e-6
 
 
-def find_differences(  # noqa: PLR0917  What is stored of one trial, and what it came from.
-    engine: Engine, sweep: Sweep, row: LeaderboardRow, config: TrialConfig, dataset: Dataset, split: Split
-) -> list[str]:
-    """What differs between a stored trial and its recomputation, in words; nothing where all is as stored."""
-    architecture, protocol = config.architecture, sweep.protocol
+def find_differences(engine: Engine, sweep: Sweep, trial: Trial, dataset: Dataset, split: Split) -> list[str]:
+    """What differs between a stored trial and its recomputation, in words; nothing where all is as stored.
+
+    `split` is the one that the trial learned by. A refit has no metrics.
+    """
+    architecture, protocol = trial.config.architecture, sweep.protocol
     family, data = family_of(architecture), fit_data(dataset, split, protocol)
-    if config.is_baseline:
+    if trial.config.is_baseline:
         weights = family.fit(architecture, None, data, FitContext()).weights
     else:
         try:
-            weights = read_model(family, read_artifact(row.model_url or ""))
+            weights = read_model(family, read_artifact(trial.model_url or ""))
         except FileNotFoundError:
-            return [f"the saved model {row.model_url} is gone"]
+            return [f"the saved model {trial.model_url} is gone"]
     scorer = family.make_scorer(architecture, weights, data)
     predicts = architecture.predicts_ratings
     rankings = recommend_all(scorer, dataset, split, protocol)
-    recomputed = measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
-    stored = store.metrics_of(engine, row.trial_id)
+    recomputed = (
+        measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+        if trial.refit_of is None
+        else {}
+    )
+    stored = store.metrics_of(engine, trial.trial_id)
     differences = [
         f"{name}{'' if part == 'validation' else f' on {part}'} is stored as {stored.get((part, name))}, "
         f"recomputed {value}"
@@ -48,14 +52,15 @@ def find_differences(  # noqa: PLR0917  What is stored of one trial, and what it
             stored.get((part, name), np.nan), value, rtol=_METRIC_TOLERANCE, atol=_METRIC_TOLERANCE
         )
     ]
-    rmse = recomputed["validation"].get("rmse")
+    rmse = recomputed.get("validation", {}).get("rmse")
     tolerance = _RMSE_TOLERANCE if architecture.has_epochs else _METRIC_TOLERANCE
-    if rmse is not None and not abs((np.nan if row.rmse is None else row.rmse) - rmse) <= tolerance:
-        differences.append(f"val_rmse, by which it is ranked, is stored as {row.rmse}, recomputed {rmse}")
-    lists = store.stored_recommendations(engine, row.trial_id, dataset)
+    ranked_by = trial.val_rmse
+    if rmse is not None and not abs((np.nan if ranked_by is None else ranked_by) - rmse) <= tolerance:
+        differences.append(f"val_rmse, by which it is ranked, is stored as {ranked_by}, recomputed {rmse}")
+    lists = store.stored_recommendations(engine, trial.trial_id, dataset)
     if not _same_lists(lists, rankings.recommendations):
         differences.append("stored recommendations differ from the model's")
-    predictions = store.stored_rating_predictions(engine, row.trial_id, dataset)
+    predictions = store.stored_rating_predictions(engine, trial.trial_id, dataset)
     if not _same_predictions(
         predictions, predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts)
     ):
