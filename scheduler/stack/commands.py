@@ -33,8 +33,8 @@ from shared.ending import run_in_foreground
 
 # Options of the product's commands that are passed on into the container.
 _PASSED = (
-    *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "C", "Q", "ARGS", "RECSWEEP_USER", "KEEP", "NOTE"),
-    *("YES", "ANALYST_PASSWORD", "TERM"),
+    *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "REFIT", "C", "Q", "ARGS", "RECSWEEP_USER"),
+    *("HISTORY", "METRIC", "KEEP", "NOTE", "YES", "ANALYST_PASSWORD", "TERM"),
 )
 
 

@@ -35,7 +35,7 @@ from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials,
 from shared.store.installation import artifact_root
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
-from shared.store.refits import queue_refit, refits_of_sweep
+from shared.store.refits import open_refits, queue_refit, refits_of_sweep
 from shared.store.reports import (
     leaderboard,
     metric_values,
@@ -118,6 +118,7 @@ __all__ = [
     "metric_values",
     "metrics_of",
     "old_sweeps",
+    "open_refits",
     "promote_trial",
     "prune_sweeps",
     "queue_refit",

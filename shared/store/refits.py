@@ -18,6 +18,10 @@ _OF_SWEEP = text(
     SELECT_TRIALS
     + "where trials.sweep_id = :sweep_id and trials.refit_of is not null order by trials.trial_id"
 )
+_OPEN = text(
+    SELECT_TRIALS
+    + "where trials.refit_of is not null and trials.status in ('queued', 'running') order by trials.trial_id"
+)
 
 
 def queue_refit(engine: Engine, chosen: Trial, config: TrialConfig, max_attempts: int = 3) -> Trial:
@@ -39,3 +43,9 @@ def refits_of_sweep(engine: Engine, sweep_id: int) -> list[Trial]:
     """The refits of trials of a sweep in the order in which they were added."""
     with transaction(engine) as connection:
         return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+
+
+def open_refits(engine: Engine) -> list[Trial]:
+    """The refits of all sweeps that are queued or running, in the order in which they were added."""
+    with transaction(engine) as connection:
+        return [to_trial(row) for row in connection.execute(_OPEN)]
