@@ -28,12 +28,15 @@ _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled"
 _Read = Callable[[], list[Trial]]
 
 
-def watch_sweep(engine: Engine, broker_url: str, sweep_id: int, console: PlainConsole) -> list[Trial]:
+def watch_sweep(
+    engine: Engine, broker_url: str, sweep_id: int, console: PlainConsole, objective: str = "rmse"
+) -> list[Trial]:
     """Show progress until every trial has ended; returns the trials. KeyboardInterrupt passes through.
 
-    When nothing moves for a while it says what it waits for.
+    Where the sweep's objective is not the RMSE, which is always shown, it is shown too. When nothing moves
+    for a while it says what it waits for.
     """
-    return _watch(lambda: store.sweep_trials(engine, sweep_id), broker_url, console)
+    return _watch(lambda: store.sweep_trials(engine, sweep_id), broker_url, console, objective)
 
 
 def watch_trial(engine: Engine, broker_url: str, trial_id: int, console: PlainConsole) -> Trial:
@@ -42,11 +45,11 @@ def watch_trial(engine: Engine, broker_url: str, trial_id: int, console: PlainCo
     return trial
 
 
-def _watch(read: _Read, broker_url: str, console: PlainConsole) -> list[Trial]:
+def _watch(read: _Read, broker_url: str, console: PlainConsole, objective: str = "rmse") -> list[Trial]:
     started = time.monotonic()
     stall = Stall(broker_url)
     if not console.is_terminal:
-        return _watch_plainly(read, console, stall)
+        return _watch_plainly(read, console, stall, objective)
     bar = Progress(
         PlainColumn("{task.description}"), BarColumn(bar_width=40), PlainColumn("{task.fields[left]}")
     )
@@ -62,7 +65,8 @@ def _watch(read: _Read, broker_url: str, console: PlainConsole) -> list[Trial]:
                 description=f"{n_ended}/{len(trials)} trials",
                 left=_time_left(fraction, time.monotonic() - started),
             )
-            live.update(Group(progress_table(trials), bar, styled(stall.reason(trials) or "", "yellow")))
+            table = progress_table(trials, objective)
+            live.update(Group(table, bar, styled(stall.reason(trials) or "", "yellow")))
             if n_ended == len(trials):
                 return trials
             time.sleep(PERIOD_SECONDS)
@@ -77,23 +81,30 @@ def done_fraction(trials: Sequence[Trial]) -> float:
         if trial.status in _TERMINAL:
             done += cost
         elif trial.status == "running" and trial.config.training is not None:
-            done += cost * min((trial.epoch or 0) / trial.config.training.max_epochs, 1.0)
+            n_epochs = trial.n_epochs or trial.config.training.max_epochs
+            done += cost * min((trial.epoch or 0) / n_epochs, 1.0)
     return done / total if total else float(all(trial.status in _TERMINAL for trial in trials))
 
 
-def progress_table(trials: Sequence[Trial]) -> RenderableType:
-    """One line a trial: label, state, epoch, validation RMSE, elapsed."""
-    table = new_list("trial", "state", "epoch", "val RMSE", "elapsed")
+def progress_table(trials: Sequence[Trial], objective: str = "rmse") -> RenderableType:
+    """One line a trial: label, state, epoch, validation RMSE, the objective where it is another, elapsed."""
+    others = [] if objective == "rmse" else [f"val {objective}"]
+    table = new_list("trial", "state", "epoch", "val RMSE", *others, "elapsed")
     for trial in trials:
         state = trial.status + (f" (attempt {trial.attempt})" if trial.attempt > 1 else "")
         table.add_row(
             trial.label,
             styled(state, _STYLES[trial.status]),
             "" if trial.epoch is None else str(trial.epoch),
-            "" if trial.val_rmse is None else f"{trial.val_rmse:.4f}",
+            _measured(trial.val_rmse),
+            *(_measured(trial.objective) for _ in others),
             _elapsed(trial),
         )
     return table
+
+
+def _measured(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 class Stall:
@@ -132,7 +143,7 @@ def why_waiting(broker_url: str) -> str:
     return f"{', '.join(workers)} answers but took none yet; the watcher publishes again what has no message"
 
 
-def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall) -> list[Trial]:
+def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall, objective: str) -> list[Trial]:
     reason = None
     shown: dict[int, tuple[str, int]] = {}
     while True:
@@ -142,7 +153,7 @@ def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall) -> list[Tri
             state = (trial.status, trial.attempt)
             if shown.get(trial.trial_id, ("queued", 0)) != state:
                 shown[trial.trial_id] = state
-                console.print(_plain_line(trial, n_ended, len(trials)))
+                console.print(_plain_line(trial, n_ended, len(trials), objective))
         if (why := stall.reason(trials)) != reason:
             reason = why
             if why:
@@ -152,12 +163,14 @@ def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall) -> list[Tri
         time.sleep(PERIOD_SECONDS)
 
 
-def _plain_line(trial: Trial, n_ended: int, n_trials: int) -> str:
+def _plain_line(trial: Trial, n_ended: int, n_trials: int, objective: str = "rmse") -> str:
     line = f"[{n_ended}/{n_trials}] {trial.label}: {trial.status}"
     if trial.attempt > 1:
         line += f" (attempt {trial.attempt})"
     if trial.status == "succeeded":
         line += f", val RMSE {trial.val_rmse:.4f}" if trial.val_rmse is not None else ""
+        if objective != "rmse" and trial.objective is not None:
+            line += f", val {objective} {trial.objective:.4f}"
         line += f", {_elapsed(trial)}"
     if trial.status == "failed":
         line += f", {trial.error_reason}: {trial.error_message}"

@@ -13,6 +13,7 @@ from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.contract import FitContext, FitData, Fitted
 from worker.families.registry import family_of, file_suffix, pack_model
 from worker.metrics import measure
+from worker.metrics.objective import objective_on_validation
 from worker.observations import Observations
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
 from worker.ranking.scorers import Scorer
@@ -86,18 +87,24 @@ def run_trial(
         architecture, training = claim.config.architecture, claim.config.training
         data = fit_data(dataset, split, claim.protocol)
         family = family_of(architecture)
-        n_epochs = training.max_epochs if training else None
+        n_epochs = claim.n_epochs or (training.max_epochs if training else None)
         started = time.perf_counter()
         context = FitContext(
             check_stop=check_stop,
             on_epoch=lambda epoch: _show(epoch, n_epochs, log, on_epoch),
+            objective_of=objective_on_validation(
+                dataset, split, claim.protocol, predicts_ratings=architecture.predicts_ratings
+            ),
             checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
+            is_larger_better=claim.protocol.is_larger_better,
+            n_epochs=claim.n_epochs,
         )
         fitted = family.fit(architecture, training, data, context)
         train_seconds = time.perf_counter() - started
         log.write(f"fitted in {train_seconds:.2f} s, {fitted.n_parameters:,} numbers learned")
-        if fitted.val_rmse is not None:
-            log.write(f"smallest validation RMSE {fitted.val_rmse:.4f} at epoch {fitted.best_epoch}")
+        if fitted.best_epoch is not None:
+            best = fitted.epochs[fitted.best_epoch - 1]
+            log.write(f"best epoch {best.epoch}{_measured(best)}")
         if fitted.summary:
             log.write(fitted.summary)
         # A baseline is fitted anew in less time than it takes to read it.
@@ -120,8 +127,7 @@ def _show(
 ) -> None:
     of_all = "" if n_epochs is None else f"/{n_epochs}"
     log.write(
-        f"epoch {epoch.epoch}{of_all} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f} "
-        f"- val_loss: {epoch.val_loss:.4f} - val_rmse: {epoch.val_rmse:.4f}"
+        f"epoch {epoch.epoch}{of_all} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f}{_measured(epoch)}"
     )
     on_epoch(epoch)
 
@@ -129,6 +135,12 @@ def _show(
 def split_of(refit_of: int | None, dataset: Dataset, protocol: Protocol) -> Split:
     """The split that a trial learns and is judged by; a refit, of the trial `refit_of`, learns from all."""
     return split_ratings(dataset, protocol) if refit_of is None else refit_split(dataset)
+
+
+def _measured(epoch: EpochRecord) -> str:
+    """What was measured on validation after an epoch, as a log of Keras shows it."""
+    values = {"val_loss": epoch.val_loss, "val_rmse": epoch.val_rmse, "objective": epoch.objective}
+    return "".join(f" - {name}: {value:.4f}" for name, value in values.items() if value is not None)
 
 
 def fit_data(dataset: Dataset, split: Split, protocol: Protocol) -> FitData:

@@ -94,9 +94,9 @@ def _make_refit(order: _Order) -> Trial:
 
 
 def _announce(order: _Order, refit: Trial) -> None:
-    sweep, training = order.sweep, refit.config.training
+    sweep = order.sweep
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
-    epochs = f", {training.max_epochs} epochs as were best for it" if training else ""
+    epochs = f", {refit.n_epochs} epochs as were best" if refit.n_epochs else ""
     console.print(
         f"{refit.label}: {order.chosen.label} of sweep {sweep.sweep_id} {sweep.name} learns from all ratings "
         f"of {data}{epochs}"

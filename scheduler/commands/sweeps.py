@@ -55,7 +55,9 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     if endpoints.flower_url:
         console.print(f"Flower: {endpoints.flower_url}")
     try:
-        trials = watch_sweep(engine, endpoints.broker_url, stored_sweep.sweep_id, console)
+        trials = watch_sweep(
+            engine, endpoints.broker_url, stored_sweep.sweep_id, console, stored_sweep.protocol.objective
+        )
     except KeyboardInterrupt:
         console.print()
         console.print("The sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")

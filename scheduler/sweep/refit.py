@@ -1,13 +1,11 @@
 """From a chosen trial to its queued refit: the architecture trained once more, on all ratings."""
 
 import shlex
-from dataclasses import replace
 
 from sqlalchemy import Engine
 
 from scheduler.sweep.dispatch import missing_trials, publish
 from shared import store
-from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
 from shared.store import Sweep, Trial
 
@@ -36,23 +34,12 @@ def find_chosen(engine: Engine, sweep: Sweep, label_or_id: str) -> Trial:
     return trial
 
 
-def refit_config(chosen: Trial) -> TrialConfig:
-    """What the refit is asked to do: as the chosen trial, with exactly as many epochs as were best for it.
-
-    Nothing is held out that could say when to stop.
-    """
-    config = chosen.config
-    if config.training is None or chosen.best_epoch is None:
-        return config
-    return replace(config, training=replace(config.training, max_epochs=chosen.best_epoch))
-
-
 def dispatch_refit(engine: Engine, broker_url: str, chosen: Trial) -> Trial:
     """Queue the refit of a trial, or go on with the one that it has; gives it as it was before.
 
     Rerunnable: a second call neither makes a second refit nor a second message.
     """
-    refit = store.queue_refit(engine, chosen, refit_config(chosen))
+    refit = store.queue_refit(engine, chosen)
     publish(
         broker_url,
         [trial for trial in missing_trials(engine, broker_url) if trial.trial_id == refit.trial_id],

@@ -38,23 +38,26 @@ class FamilyTable:
     """One `[grid]` or `[[models]]` table: a family, and the values of each axis that it names.
 
     The axes are fields of the family's configuration and, where it has epochs, of TrainingConfig.
+    `place`: the file and the table in it, for messages.
     """
 
     family: str
     axes: Mapping[str, tuple[Any, ...]]
+    place: str
 
 
 @dataclass(frozen=True)
 class SweepSpec:
     """One sweep file.
 
-    `training`: settings that hold for every trial of a family with epochs unless an axis overrides them.
+    `training`: settings that the file names; they hold for every trial of a family with epochs unless an axis
+    overrides them. What it does not name is as the family has it (`default_training_of`).
     `document`: the file as it was read.
     """
 
     name: str
     tables: tuple[FamilyTable, ...]
-    training: TrainingConfig
+    training: Mapping[str, Any]
     protocol: Protocol
     document: Mapping[str, Any]
 
@@ -178,10 +181,17 @@ class _SweepFile(BaseModel):
             )
         return self
 
-    def tables(self) -> tuple[FamilyTable, ...]:
+    def tables(self, path: Path) -> tuple[FamilyTable, ...]:
         """All tables in the order of the file."""
-        grids = [FamilyTable(Tower.family, grid.axes()) for grid in self.grid]
-        return (*grids, *(FamilyTable(table.family, table.axes()) for table in self.models))
+        grids = [
+            FamilyTable(Tower.family, grid.axes(), f"{path}: grid[{number}]")
+            for number, grid in enumerate(self.grid)
+        ]
+        models = [
+            FamilyTable(table.family, table.axes(), f"{path}: models[{number}]")
+            for number, table in enumerate(self.models)
+        ]
+        return (*grids, *models)
 
 
 _KNOWN_KEYS = {
@@ -225,8 +235,8 @@ def read_spec(path: Path) -> SweepSpec:
         raise SpecError(f"{path}: {describe_mistake(error, document, _KNOWN_KEYS)}") from error
     return SweepSpec(
         name=file.name,
-        tables=file.tables(),
-        training=file.training,
+        tables=file.tables(path),
+        training={name: getattr(file.training, name) for name in document.get("training", {})},
         protocol=file.protocol,
         document=document,
     )

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
 from shared.errors import FailureReason
@@ -34,10 +31,11 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Trial:
-    """One stored trial as progress and plan need it; `epoch` and `val_rmse` are those of now.
+    """One stored trial as progress and plan need it; `epoch`, `val_rmse` and `objective` are those of now.
 
-    `config_hash` and `label` are those it was stored with. `refit_of` is the id of the chosen trial where it
-    is a refit.
+    `config_hash` and `label` are those it was stored with. `objective` is the value of the sweep's objective
+    on validation, None where it was not measured. `refit_of` is the id of the chosen trial where it is a
+    refit. `n_epochs`: the most that it may have.
     """
 
     trial_id: int
@@ -56,9 +54,11 @@ class Trial:
     queued_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    objective: float | None = None
     best_epoch: int | None = None
     model_url: str | None = None
     refit_of: int | None = None
+    n_epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class QueuedTrial:
 class Claim:
     """The right to run one attempt of a trial, and all that is needed to run it.
 
-    `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings.
+    `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings; `n_epochs` is
+    how many epochs it has then, those that were best for the chosen trial, where the family has any.
     """
 
     trial_id: int
@@ -94,68 +95,7 @@ class Claim:
     dataset_name: str
     fingerprint: str
     refit_of: int | None = None
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One finished epoch: the two Keras losses, and the RMSE of the served prediction on validation."""
-
-    epoch: int
-    loss: float
-    val_loss: float
-    val_rmse: float
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class RankedItems:
-    """Lists of recommended items, one row an entry, ordered by user_index then rank (from 1).
-
-    user_index, rank, item_index: (n_rows,) int32      score: (n_rows,) float32, what ranks, unclipped
-    """
-
-    user_index: npt.NDArray[np.int32]
-    rank: npt.NDArray[np.int32]
-    item_index: npt.NDArray[np.int32]
-    score: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class RatedItems:
-    """Lists of items that users have rated, one row an entry, ordered by user_index then rank (from 1).
-
-    user_index, rank, item_index: (n_rows,) int32      rating: (n_rows,) float32, the user's
-    prediction: (n_rows,) float32, the model's, unclipped; None where the model predicts no ratings
-    """
-
-    user_index: npt.NDArray[np.int32]
-    rank: npt.NDArray[np.int32]
-    item_index: npt.NDArray[np.int32]
-    rating: npt.NDArray[np.float32]
-    prediction: npt.NDArray[np.float32] | None
-
-
-@dataclass(frozen=True, eq=False)
-class TrialResult:
-    """All that a succeeded trial leaves in the database, written in one transaction.
-
-    `metrics` are by part of the split (validation, test) and name (`rmse`, `ndcg@20`, …). A family without
-    epochs has none, nor `best_epoch` and `val_loss`; one that predicts no ratings has no `val_rmse`; a
-    baseline has no `model_url`.
-    """
-
-    n_parameters: int
-    best_epoch: int | None
-    val_loss: float | None
-    val_rmse: float | None
-    metrics: Mapping[str, Mapping[str, float]]
-    epochs: tuple[EpochRecord, ...]
-    recommendations: RankedItems
-    rating_predictions: RatedItems
-    model_url: str | None
-    log_url: str
-    train_seconds: float
-    peak_memory_bytes: int
+    n_epochs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 import json
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from shared.domain.families import BASELINES, FAMILIES
+from shared.domain.families import BASELINES, FAMILIES, default_training_of
 from shared.domain.identity import identity_hash
 from shared.domain.rules import STRICT
-from shared.domain.training import TrainingConfig
+from shared.domain.training import Schedule, TrainingConfig
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -28,6 +28,13 @@ class TrialConfig:
         if architecture.has_epochs != (self.training is not None):
             rule = "needs" if architecture.has_epochs else "has no epochs and takes no"
             raise ValueError(f"{architecture.family} {rule} training settings")
+        if self.training is not None:
+            known = getattr(architecture, "schedules", get_args(Schedule))
+            if self.training.schedule not in known:
+                raise ValueError(
+                    f"schedule of {architecture.family} must be {' or '.join(known)}; "
+                    f"got {self.training.schedule!r}"
+                )
         return self
 
     @property
@@ -43,7 +50,10 @@ class TrialConfig:
     @property
     def label(self) -> str:
         """Readable name, unique per configuration: `concatenate_50_64_32_1`, `dot_8_1_adam_seed3`."""
-        return "_".join([self.architecture.label, *(self.training.label_parts if self.training else [])])
+        parts = []
+        if self.training is not None:
+            parts = self.training.label_parts(default_training_of(type(self.architecture)))
+        return "_".join([self.architecture.label, *parts])
 
     @property
     def expected_cost(self) -> float:

@@ -8,24 +8,21 @@ from shared.domain.records import (
     TRIAL_STATUSES,
     Claim,
     Difference,
-    EpochRecord,
     LeaderboardRow,
     LeaseState,
     OldSweep,
     Promotion,
     Query,
     QueuedTrial,
-    RankedItems,
-    RatedItems,
     RatingPrediction,
     Recommendation,
     ServedTrial,
     Sweep,
     SweepProgress,
     Trial,
-    TrialResult,
     TrialStatus,
 )
+from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.errors import FailureReason
 from shared.store.access import grant_analyst
 from shared.store.checks import list_checks, verify_recommendations

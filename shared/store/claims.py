@@ -50,12 +50,14 @@ def claim_trial(
         )
         sweep = connection.execute(
             text("""
-                select sweeps.protocol, datasets.name, datasets.fingerprint
+                select
+                    sweeps.protocol, datasets.name, datasets.fingerprint,
+                    (select best_epoch from trials where trial_id = :refit_of) as n_epochs
                 from sweeps
                 join datasets using (dataset_id)
                 where sweeps.sweep_id = :sweep_id
             """),
-            {"sweep_id": row.sweep_id},
+            {"sweep_id": row.sweep_id, "refit_of": row.refit_of},
         ).one()
     try:
         return Claim(
@@ -68,6 +70,7 @@ def claim_trial(
             dataset_name=sweep.name,
             fingerprint=sweep.fingerprint,
             refit_of=row.refit_of,
+            n_epochs=sweep.n_epochs,
         )
     except ValueError as error:
         # Left queued, it would be published and refused again for ever.

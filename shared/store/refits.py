@@ -4,7 +4,6 @@ from sqlalchemy import Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.records import Trial
-from shared.domain.trial import TrialConfig
 from shared.store.database import transaction
 from shared.store.trials import INSERT_TRIAL, SELECT_TRIALS, requeue_trials, to_trial, trial_row
 
@@ -24,13 +23,14 @@ _OPEN = text(
 )
 
 
-def queue_refit(engine: Engine, chosen: Trial, config: TrialConfig, max_attempts: int = 3) -> Trial:
-    """Queue the refit of a trial with this configuration; gives it as it was then.
+def queue_refit(engine: Engine, chosen: Trial, max_attempts: int = 3) -> Trial:
+    """Queue the refit of a trial; gives it as it was then.
 
-    A trial has one refit: where it is there already it goes on as it is. One that had failed or was cancelled
-    is queued again, with all its attempts.
+    It has the configuration of the chosen trial, and as many of its epochs as were best: nothing is held out
+    that could say when to stop. A trial has one refit: where it is there already it goes on as it is. One
+    that had failed or was cancelled is queued again, with all its attempts.
     """
-    row = trial_row(chosen.sweep_id, config, max_attempts)
+    row = trial_row(chosen.sweep_id, chosen.config, max_attempts)
     row |= {"label": f"{chosen.label}{_SUFFIX}", "refit_of": chosen.trial_id}
     with transaction(engine) as connection:
         connection.execute(_ADD, row)

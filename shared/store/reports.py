@@ -11,12 +11,11 @@ from sqlalchemy import Engine, Row, TextClause, text
 from shared.datasets.dataset import Dataset
 from shared.domain.records import (
     LeaderboardRow,
-    RankedItems,
-    RatedItems,
     RatingPrediction,
     Recommendation,
     SweepProgress,
 )
+from shared.domain.results import RankedItems, RatedItems
 from shared.store.database import transaction
 
 Record = TypeVar("Record")

@@ -7,7 +7,8 @@ from psycopg2 import errors
 from sqlalchemy import Connection, Engine, text
 
 from shared.datasets.dataset import Dataset
-from shared.domain.records import Claim, EpochRecord, RankedItems, RatedItems, TrialResult
+from shared.domain.records import Claim
+from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.errors import StoreError
 from shared.store.attempts import FINISH_PREFIX, end_attempt
 from shared.store.copying import Ids, Numbers, copy_rows
@@ -24,20 +25,21 @@ _RECORD_EPOCH = text("""
         delete from epochs using owned
         where epochs.trial_id = owned.trial_id and epochs.epoch > :epoch
     )
-    insert into epochs (trial_id, epoch, attempt, loss, val_loss, val_rmse, seconds)
-    select trial_id, :epoch, attempt, :loss, :val_loss, :val_rmse, :seconds from owned
+    insert into epochs (trial_id, epoch, attempt, loss, val_loss, val_rmse, objective, seconds)
+    select trial_id, :epoch, attempt, :loss, :val_loss, :val_rmse, :objective, :seconds from owned
     on conflict (trial_id, epoch) do update
     set attempt = excluded.attempt, loss = excluded.loss, val_loss = excluded.val_loss,
-        val_rmse = excluded.val_rmse, seconds = excluded.seconds, recorded_at = now()
+        val_rmse = excluded.val_rmse, objective = excluded.objective, seconds = excluded.seconds,
+        recorded_at = now()
 """)
 _FORGET_EPOCHS = text("delete from epochs where trial_id = :trial_id and epoch > :n_epochs")
 # An epoch stays with the attempt that computed it.
 _INSERT_EPOCH = text("""
-    insert into epochs (trial_id, epoch, attempt, loss, val_loss, val_rmse, seconds)
-    values (:trial_id, :epoch, :attempt, :loss, :val_loss, :val_rmse, :seconds)
+    insert into epochs (trial_id, epoch, attempt, loss, val_loss, val_rmse, objective, seconds)
+    values (:trial_id, :epoch, :attempt, :loss, :val_loss, :val_rmse, :objective, :seconds)
     on conflict (trial_id, epoch) do update
     set loss = excluded.loss, val_loss = excluded.val_loss, val_rmse = excluded.val_rmse,
-        seconds = excluded.seconds
+        objective = excluded.objective, seconds = excluded.seconds
 """)
 _INSERT_METRIC = text("""
     insert into metrics (trial_id, split, name, value) values (:trial_id, :split, :name, :value)

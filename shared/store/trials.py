@@ -19,10 +19,17 @@ SELECT_TRIALS = """
         trials.attempt, trials.attempts_allowed, trials.worker, latest.epoch,
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
-        trials.best_epoch, trials.model_url, trials.refit_of
+        coalesce(measured.value, latest.objective) as objective, trials.best_epoch, trials.model_url,
+        trials.refit_of,
+        coalesce(chosen.best_epoch, cast(trials.config -> 'training' ->> 'max_epochs' as integer)) as n_epochs
     from trials
+    left join trials as chosen on chosen.trial_id = trials.refit_of
+    join sweeps on sweeps.sweep_id = trials.sweep_id
+    left join metrics as measured
+        on measured.trial_id = trials.trial_id and measured.split = 'validation'
+        and measured.name = coalesce(sweeps.protocol ->> 'objective', 'rmse')
     left join lateral (
-        select epochs.epoch, epochs.val_rmse
+        select epochs.epoch, epochs.val_rmse, epochs.objective
         from epochs
         where epochs.trial_id = trials.trial_id
         order by epochs.epoch desc

@@ -1,4 +1,4 @@
--- How did the losses of a trial fall, epoch by epoch?
+-- How did the losses and the objective of a trial go, epoch by epoch?
 -- parameters: label=, sweep_id=
 with chosen as (
     select trials.trial_id, trials.label, trials.best_epoch
@@ -16,6 +16,7 @@ select
     round(epochs.loss::numeric, 4) as loss,
     round(epochs.val_loss::numeric, 4) as val_loss,
     round(epochs.val_rmse::numeric, 4) as val_rmse,
+    round(epochs.objective::numeric, 4) as objective,
     round(epochs.seconds::numeric, 2) as seconds,
     coalesce(epochs.epoch = chosen.best_epoch, false) as is_best
 from chosen

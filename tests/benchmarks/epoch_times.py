@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from shared.domain.families.tower import Tower
-from shared.domain.records import EpochRecord
+from shared.domain.results import EpochRecord
 from shared.domain.training import TrainingConfig
 from tests.benchmarks.prepared import open_dataset
 from tests.benchmarks.training_ratings import synthetic_data, training_data

@@ -3,14 +3,17 @@
 import contextlib
 import dataclasses
 import threading
+from dataclasses import replace
 
 import numpy as np
 import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 
+from shared.domain.protocol import Protocol
 from shared.errors import StoreError, StoreUnavailable
 from shared.store import (
+    EpochRecord,
     RankedItems,
     RatedItems,
     claim_trial,
@@ -52,6 +55,26 @@ def counts(engine: Engine) -> dict[str, int]:
     tables = ("recommendations", "rating_predictions", "metrics", "epochs")
     with engine.begin() as connection:
         return {name: connection.scalar(text(f"select count(*) from {name}")) for name in tables}
+
+
+def test_epochs_keep_what_they_have_and_the_trial_shows_its_objective(engine):
+    protocol = Protocol(k=2, objective="ndcg")
+    sweep_id = store_sweep(engine, DATASET, [make_config()], protocol=protocol).sweep_id
+    claim = claim_label(engine, sweep_id, LABEL)
+    first, second = EpochRecord(1, 0.5, None, None, 0.1, 0.25), EpochRecord(2, 0.4, 0.3, 0.9, 0.1, 0.3)
+    record_epoch(engine, claim.trial_id, 1, first)
+    assert sweep_trials(engine, sweep_id)[0].objective == 0.25
+
+    result = replace(make_result(DATASET, ndcg=0.35), epochs=(first, second))
+    assert finish_trial(engine, claim, result, DATASET)
+
+    with engine.begin() as connection:
+        rows = connection.execute(
+            text("select epoch, loss, val_loss, val_rmse, seconds, objective from epochs order by epoch")
+        ).all()
+    assert [EpochRecord(*row) for row in rows] == [first, second]
+    # That of the whole ranking, once it is stored.
+    assert sweep_trials(engine, sweep_id)[0].objective == 0.35
 
 
 def test_finish_stores_the_whole_result(engine, sweep_id):

@@ -57,7 +57,7 @@ def test_canonical_form_survives_json(config):
     assert parse_trial_config(json.loads(json.dumps(config.canonical))) == config
 
 
-def test_every_training_field_reaches_the_hash():
+def test_every_training_field_reaches_the_hash(monkeypatch):
     changes = {
         "optimizer": "sgd",
         "learning_rate": 0.5,
@@ -65,14 +65,24 @@ def test_every_training_field_reaches_the_hash():
         "max_epochs": 5,
         "patience": 9,
         "random_seed": 1,
+        "schedule": "cosine",
     }
     assert set(changes) == {field.name for field in fields(TrainingConfig)}
+    monkeypatch.delattr(Tower, "schedules")
     config = TrialConfig(Tower("dot", 8, (1,)), TrainingConfig())
     changed = [
         TrialConfig(config.architecture, replace(config.training, **{name: value})).config_hash
         for name, value in changes.items()
     ]
     assert len({config.config_hash, *changed}) == 1 + len(changes)
+
+
+def test_a_cosine_schedule_falls_from_the_learning_rate_to_nothing():
+    training = TrainingConfig(learning_rate=0.2, max_epochs=4, schedule="cosine")
+    # (1 + cos(0, π/4, π/2, 3π/4)) / 2 of 0.2
+    rates = [0.2, 0.1 * (1 + 0.5**0.5), 0.1, 0.1 * (1 - 0.5**0.5)]
+    assert [training.learning_rate_of(epoch) for epoch in (1, 2, 3, 4)] == pytest.approx(rates)
+    assert replace(training, schedule="constant").learning_rate_of(4) == 0.2
 
 
 def test_with_a_single_dense_layer_the_activation_is_none():

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from shared.domain.families.tower import Tower
-from shared.domain.records import EpochRecord
+from shared.domain.results import EpochRecord
 from worker.engine.adam import Adam
 from worker.engine.checkpoint import TrainingProgress, pack_progress, unpack_progress
 from worker.engine.state import initial_state
@@ -17,7 +17,7 @@ from worker.families.tower.model import build_model
 
 def make_progress(embedding_size=4, epochs=()):
     model = build_model(Tower("multiply", embedding_size, (3, 1)), 5, 6, random_seed=1)
-    return TrainingProgress(initial_state(model.weights(), Adam(0.01)), model.weights(), epochs)
+    return TrainingProgress(initial_state(model.weights(), Adam(0.01)), model.weights().named(), epochs)
 
 
 def records(*val_losses):
@@ -35,8 +35,18 @@ def test_progress_is_read_back_bit_for_bit():
     for array, same in zip(tf.nest.flatten(restored.state), tf.nest.flatten(state), strict=True):
         assert array.dtype == same.dtype
         np.testing.assert_array_equal(array, same)
-    np.testing.assert_array_equal(restored.best.user_embedding, progress.best.user_embedding)
-    np.testing.assert_array_equal(restored.best.dense[1][0], progress.best.dense[1][0])
+    assert list(restored.best) == list(progress.best)
+    for name, array in progress.best.items():
+        np.testing.assert_array_equal(restored.best[name], array)
+
+
+def test_what_an_epoch_does_not_have_is_read_back_as_none():
+    epochs = (
+        EpochRecord(1, 0.5, None, None, 0.25, objective=1 / 3),
+        EpochRecord(2, 0.5, None, 0.9, 0.25),
+    )
+    content = pack_progress(make_progress(epochs=epochs), "abc")
+    assert unpack_progress(content, "abc", make_progress()).epochs == epochs
 
 
 def test_checkpoint_is_an_npz_archive_without_pickles():
@@ -92,3 +102,30 @@ def test_training_is_over_after_max_epochs_or_when_patience_is_used_up(val_losse
     progress = make_progress(epochs=records(*val_losses))
     assert progress.best_epoch == best_epoch
     assert progress.is_over(max_epochs=5, patience=2) is is_over
+
+
+def judged_epochs(*values, is_larger_better):
+    # The losses say the opposite of the objective.
+    sign = 1 if is_larger_better else -1
+    epochs = tuple(
+        EpochRecord(n, 1.0, sign * value, sign * value, 0.25, value) for n, value in enumerate(values, 1)
+    )
+    return TrainingProgress((), {}, epochs, is_larger_better)
+
+
+def test_the_objective_decides_in_its_own_direction_where_there_is_one():
+    assert judged_epochs(0.1, 0.3, 0.3, 0.2, is_larger_better=True).best_epoch == 2
+    assert judged_epochs(0.9, 0.8, 0.8, 0.95, is_larger_better=False).best_epoch == 2
+
+
+def test_epochs_that_nothing_judges_go_on_to_the_end_and_the_last_is_kept():
+    epochs = tuple(EpochRecord(n, 1.0, None, None, 0.25) for n in range(1, 5))
+    progress = TrainingProgress((), {}, epochs)
+    assert progress.best_epoch == 4
+    assert not progress.is_over(max_epochs=5, patience=1)
+    assert progress.is_over(max_epochs=4, patience=1)
+
+
+def test_an_rmse_decides_where_there_is_neither_objective_nor_loss():
+    epochs = tuple(EpochRecord(n, 1.0, None, rmse, 0.25) for n, rmse in enumerate((0.9, 0.8, 0.85), 1))
+    assert TrainingProgress((), {}, epochs).best_epoch == 2

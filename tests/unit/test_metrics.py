@@ -11,7 +11,7 @@ from sklearn.metrics import (
 
 from shared.datasets import Split, split_ratings
 from shared.domain.protocol import Protocol
-from shared.domain.records import RankedItems
+from shared.domain.results import RankedItems
 from tests.unit.ranking_cases import item_scorer, make_dataset, random_dataset, vector_scorer
 from worker.metrics import lists as of_lists
 from worker.metrics import measure, ranking, ratings

@@ -92,6 +92,18 @@ def test_a_database_that_is_away_is_waited_for_and_said_once(monkeypatch):
     ]
 
 
+def test_an_objective_other_than_the_rmse_is_shown_beside_it():
+    done = replace(QUEUED, status="succeeded", val_rmse=0.5, objective=0.25)
+    screen = io.StringIO()
+    PlainConsole(file=screen).print(progress_table([done], "ndcg@20"))
+    assert "val ndcg@20" in screen.getvalue()
+    assert "0.2500" in screen.getvalue()
+    assert progress._plain_line(done, 1, 1, "ndcg@20").startswith(
+        "[1/1] concatenate_4_2_1: succeeded, val RMSE 0.5000, val ndcg@20 0.2500, "
+    )
+    assert "0.2500" not in progress._plain_line(done, 1, 1, "rmse")
+
+
 def test_labels_and_messages_are_shown_as_they_are():
     failed = replace(QUEUED, label="a [/b]", status="failed", attempt=2, error_message="[/c] \x1b[2J")
     screen = io.StringIO()

@@ -7,6 +7,9 @@ import pytest
 
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import find_sweep_file, read_spec
+from shared.domain.families.tower import Tower
+from shared.domain.training import TrainingConfig
+from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
 
 _GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'
@@ -196,6 +199,41 @@ def test_a_list_of_lists_is_an_axis_of_a_field_that_is_a_list(tmp_path):
 def test_grids_and_models_stand_side_by_side(tmp_path):
     labels = [trial.label for trial in expand(_read(tmp_path, _GRID + _MODELS))]
     assert labels[:3] == ["dot_8_4_1", "ease_l2-100_ones", "ease_ones"]
+
+
+def test_a_family_has_a_default_training_that_the_file_overrides(tmp_path, monkeypatch):
+    default = TrainingConfig(optimizer="adam", batch_size=128, patience=5)
+    monkeypatch.setattr(Tower, "default_training", default, raising=False)
+    (trial,) = [one for one in expand(_read(tmp_path, _GRID)) if not one.is_baseline]
+    assert trial.training == default
+    assert trial.label == "dot_8_4_1"
+    # The training of the file holds for all families, an axis for its table.
+    changed = _read(tmp_path, _GRID + "batch_size = [32]\n[training]\npatience = 2\nbatch_size = 64\n")
+    (trial,) = [one for one in expand(changed) if not one.is_baseline]
+    assert trial.training == TrainingConfig(optimizer="adam", batch_size=32, patience=2)
+    assert trial.label == "dot_8_4_1_batch32_patience2"
+
+
+def test_a_default_training_of_a_family_changes_no_hash(monkeypatch):
+    config = TrialConfig(Tower("dot", 8, (4, 1)), TrainingConfig(batch_size=128))
+    known = config.config_hash
+    monkeypatch.setattr(Tower, "default_training", TrainingConfig(batch_size=128), raising=False)
+    assert config.config_hash == known
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '[[models]]\nfamily = "bayesian_mf"\nsweeps = [50, 5]\n',
+            "models[0]: burn_in must leave sweeps to average; got burn_in 5 of sweeps 5",
+        ),
+        (_GRID + 'schedule = ["cosine"]\n', "grid[0]: schedule of tower must be constant; got 'cosine'"),
+    ],
+)
+def test_values_that_do_not_go_together_are_one_line_with_their_place(tmp_path, text, message):
+    with pytest.raises(SpecError, match=re.escape(f"sweep.toml: {message}")):
+        expand(_read(tmp_path, text))
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,17 @@ def test_checkpoint_of_another_training_is_ignored_with_a_warning(data, change, 
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("source_fingerprint", lambda *_: "0" * 64), ("tf.__version__", "2.0.0")]
+    ("name", "other"),
+    [
+        ("worker.engine.checkpoint.source_fingerprint", lambda *_: "0" * 64),
+        ("worker.engine.checkpoint.tf.__version__", "2.0.0"),
+        ("worker.families.tower.training.keras.__version__", "2.0.0"),
+    ],
 )
 def test_checkpoint_of_another_version_is_ignored_with_a_warning(data, monkeypatch, caplog, name, other):
     store = MemoryStore()
     run(data, training=replace(TRAINING, max_epochs=1), checkpoint=store)
-    monkeypatch.setattr(f"worker.families.tower.training.{name}", other)
+    monkeypatch.setattr(name, other)
     run(data, training=replace(TRAINING, max_epochs=1), checkpoint=store)
     assert "checkpoint ignored" in caplog.text
 

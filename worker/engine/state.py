@@ -1,6 +1,5 @@
-"""Everything that changes while a model trains, and its form as arrays."""
+"""Everything that changes while a tower trains."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -79,22 +78,3 @@ def weights_of(state: TrainingState, optimizer: Optimizer) -> Weights:
         item_embedding=embedding_of(state.item_table, optimizer).numpy(),
         dense=tuple(zip(dense[0::2], dense[1::2], strict=True)),
     )
-
-
-def state_to_arrays(state: TrainingState) -> dict[str, npt.NDArray[np.generic]]:
-    """Every tensor under a name of its own."""
-    return {f"state_{number}": tensor.numpy() for number, tensor in enumerate(tf.nest.flatten(state))}
-
-
-def state_from_arrays(
-    arrays: Mapping[str, npt.NDArray[np.generic]], template: TrainingState
-) -> TrainingState:
-    """Undo `state_to_arrays`; ValueError when an array is missing or not shaped as in `template`."""
-    tensors = []
-    for number, like in enumerate(tf.nest.flatten(template)):
-        array = arrays.get(f"state_{number}")
-        if array is None or array.shape != tuple(like.shape) or array.dtype != like.dtype.as_numpy_dtype:
-            raise ValueError(f"state_{number} must be {like.dtype.name} of shape {tuple(like.shape)}")
-        tensors.append(tf.constant(array))
-    state: TrainingState = tf.nest.pack_sequence_as(template, tensors)
-    return state

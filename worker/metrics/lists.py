@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from shared.domain.records import RankedItems
+from shared.domain.results import RankedItems
 from worker.ranking.scorers import Float64s
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from shared.datasets.dataset import Dataset
 from shared.datasets.splits import Split
 from shared.domain.protocol import Protocol
-from shared.domain.records import RankedItems, RatedItems
+from shared.domain.results import RankedItems, RatedItems
 from shared.errors import TrialError
 from worker.ranking.scorers import Float32s, Float64s, Indices, Scorer, exact_scores
 
@@ -66,7 +66,8 @@ def recommend_all(
         )
     recommendations, evaluated = zip(*parts, strict=True)
     return Rankings(
-        _join(recommendations), {name: _join([part[name] for part in evaluated]) for name in evaluated[0]}
+        join_lists(recommendations),
+        {name: join_lists([part[name] for part in evaluated]) for name in evaluated[0]},
     )
 
 
@@ -90,7 +91,7 @@ def predict_top_rated(
     return RatedItems(user_index, rank, item_index, dataset.ratings[order], prediction)
 
 
-class _Pairs:
+class Pairs:
     """Pairs of user and item, grouped by user."""
 
     def __init__(self, user_index: Indices, item_index: Indices, n_users: int, n_items: int) -> None:
@@ -109,7 +110,7 @@ class _Ranker:
         self._scorer, self._k = scorer, protocol.k
         self._n_users, self._n_items = dataset.n_users, dataset.n_items
         self._train, self._validation, self._test = (
-            _Pairs(dataset.user_index[rows], dataset.item_index[rows], self._n_users, self._n_items)
+            Pairs(dataset.user_index[rows], dataset.item_index[rows], self._n_users, self._n_items)
             for rows in (split.train, split.validation, split.test)
         )
         self._has_test = len(split.test) > 0
@@ -124,25 +125,15 @@ class _Ranker:
             pairs.of_users(first, first + len(users)) for pairs in (self._validation, self._test)
         )
         held_out = np.sort(np.concatenate([validation, test]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = np.ascontiguousarray(self._scorer.score_block(users))
-            bound = self._scorer.error_bound(users)
-        if not (np.isfinite(scores).all() and np.isfinite(bound).all()):
-            raise TrialError(
-                "not_finite_loss",
-                "scores must be finite to rank items; these overflow: lower the learning rate and run again",
-            )
+        scores, bound = score_users(self._scorer, users)
         scores.ravel()[self._train.of_users(first, first + len(users))] = -np.inf
-        # The k-th recommended item scores at least floor - bound; one as good shows at least floor - 2 bound.
-        # That holds for the evaluated lists too: they have more candidates, so their k-th item is no worse.
-        floor = self._recommended_floor(scores, held_out)
-        lowest = np.nextafter((floor - 2 * bound - _UNDERFLOW).astype(np.float32), np.float32(-np.inf))
-        places = np.flatnonzero(scores >= np.maximum(lowest, _SMALLEST)[:, None])
+        # The evaluated lists have more candidates, so their k-th item is no worse than the k-th recommended.
+        places = best_places(scores, self._recommended_floor(scores, held_out), bound)
         row, item_index = np.divmod(places, self._n_items)
         user_index = row + first
         score = exact_scores(self._scorer, user_index, item_index)
         is_recommended = self._is_supported[item_index] & ~np.isin(places, held_out, assume_unique=True)
-        tie_order = _shuffled(user_index * self._n_items + item_index)
+        tie_order = shuffled(user_index * self._n_items + item_index)
 
         def cut(chosen: npt.NDArray[np.bool_], tie_order: npt.NDArray[np.uint64] | None) -> RankedItems:
             ties = None if tie_order is None else tie_order[chosen]
@@ -160,13 +151,43 @@ class _Ranker:
         flat[held_out] = -np.inf
         unsupported_scores = scores[:, self._unsupported]
         scores[:, self._unsupported] = -np.inf
-        floor = _kth_largest_floor(scores, self._k)
+        floor = kth_largest_floor(scores, self._k)
         scores[:, self._unsupported] = unsupported_scores
         flat[held_out] = held_out_scores
         return floor
 
 
-def _kth_largest_floor(scores: Float32s, k: int) -> Float64s:
+def score_users(scorer: Scorer, users: Indices) -> tuple[Float32s, Float64s]:
+    """Their scores, (n, n_items), and the bounds of the errors; raises TrialError when they overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = np.ascontiguousarray(scorer.score_block(users))
+        bound = scorer.error_bound(users)
+    if not (np.isfinite(scores).all() and np.isfinite(bound).all()):
+        raise TrialError(
+            "not_finite_loss",
+            "scores must be finite to rank items; these overflow: lower the learning rate and run again",
+        )
+    return scores, bound
+
+
+def best_places(scores: Float32s, floor: Float64s, bound: Float64s) -> npt.NDArray[np.int64]:
+    """Places in the flattened block of all that may be among the k best of their row, ascending.
+
+    floor: at most the k-th largest of each row. The k-th best scores at least floor - bound; one as good
+    shows at least floor - 2 bound.
+    """
+    lowest = np.nextafter((floor - 2 * bound - _UNDERFLOW).astype(np.float32), np.float32(-np.inf))
+    return np.flatnonzero(scores >= np.maximum(lowest, _SMALLEST)[:, None])
+
+
+def cut_lists(
+    scorer: Scorer, user_index: Indices, item_index: Indices, tie_order: npt.NDArray[np.uint64], k: int
+) -> RankedItems:
+    """The k best of each user by exact score, then `tie_order`."""
+    return _cut(user_index, item_index, exact_scores(scorer, user_index, item_index), tie_order, k)
+
+
+def kth_largest_floor(scores: Float32s, k: int) -> Float64s:
     """At most the k-th largest of each row, and close to it; -inf where a row is too short.
 
     It is the k-th largest of the maxima of groups of columns: a fraction of the time of a whole partition.
@@ -182,7 +203,7 @@ def _kth_largest_floor(scores: Float32s, k: int) -> Float64s:
     return np.partition(maxima, n_groups - k, axis=1)[:, n_groups - k].astype(np.float64)
 
 
-def _shuffled(key: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def shuffled(key: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """A fixed random number for each key: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
     mixed = key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -215,7 +236,8 @@ def _ranks(user_index: Indices) -> npt.NDArray[np.int32]:
     return (np.arange(len(user_index)) - np.repeat(starts, lengths) + 1).astype(np.int32)
 
 
-def _join(parts: Sequence[RankedItems]) -> RankedItems:
+def join_lists(parts: Sequence[RankedItems]) -> RankedItems:
+    """One after the other."""
     return RankedItems(
         *(
             np.concatenate([getattr(part, name) for part in parts])

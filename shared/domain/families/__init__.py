@@ -19,6 +19,11 @@ class Architecture(typing.Protocol):
     `family` is its name; `has_epochs` says whether it is trained with a TrainingConfig; `predicts_ratings`
     whether a rating follows from its score; `scores_histories` whether its scorer is a HistoryScorer, so that
     it can answer for somebody who is in no training data.
+
+    A family with epochs may have `default_training`, the training that it gets where nothing is said
+    (`default_training_of`). It is a default like that of a field: never changed once it was released, since
+    labels name what differs from it. It changes no hash: those go by the defaults of TrainingConfig.
+    It may have `schedules` too, those of TrainingConfig that it can follow; else it can follow all.
     """
 
     family: typing.ClassVar[str]
@@ -42,3 +47,9 @@ BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 _ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
+
+
+def default_training_of(family: type[Architecture]) -> TrainingConfig:
+    """How a family with epochs is trained where a sweep file says nothing."""
+    default: TrainingConfig = getattr(family, "default_training", TrainingConfig())
+    return default

@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from shared.domain.rules import STRICT, PositiveInt
-from shared.domain.training import TrainingConfig
+from shared.domain.training import Schedule, TrainingConfig
 
 Merge = Literal["concatenate", "multiply", "average", "dot"]
 Activation = Literal["linear", "relu", "gelu", "tanh", "sigmoid", "elu", "selu", "silu", "softplus"]
@@ -31,6 +31,7 @@ class Tower:
     has_epochs: ClassVar[bool] = True
     scores_histories: ClassVar[bool] = False
     predicts_ratings: ClassVar[bool] = True
+    schedules: ClassVar[tuple[Schedule, ...]] = ("constant",)
 
     merge: Merge
     embedding_size: PositiveInt

@@ -5,7 +5,7 @@ alter table trials add constraint fk_trials_refit_of
 foreign key (refit_of) references trials (trial_id) on delete cascade;
 alter table trials add constraint ck_trials_refit_of_another check (refit_of <> trial_id);
 
--- A refit of a trial without epochs has the configuration of its chosen trial.
+-- A refit has the configuration of its chosen trial.
 alter table trials drop constraint uq_trials_sweep_id_config_hash;
 create unique index uq_trials_sweep_id_config_hash on trials (sweep_id, config_hash) where refit_of is null;
 create unique index uq_trials_refit_of on trials (refit_of) where refit_of is not null;
@@ -19,5 +19,5 @@ comment on column trials.val_rmse is
 comment on column trials.val_loss is
 'loss on the validation split at the best epoch; null for families without epochs, and for a refit';
 comment on column trials.best_epoch is
-'epoch whose weights were kept, from 1, of a refit the last; null for families without epochs';
+'epoch whose weights were kept, from 1; a refit keeps its last, the best of its chosen trial; null for families without epochs';
 comment on table metrics is 'The measures of each succeeded trial; a refit, which holds no rating out, has none.';
