@@ -16,6 +16,8 @@ from sqlalchemy import Engine, text
 
 from scheduler.commands import promotion
 from scheduler.commands.promotion import promote
+from scheduler.commands.services import status
+from scheduler.commands.sweeps import cancel
 from shared import store
 from shared.artifacts import local_path
 from shared.console import console
@@ -222,6 +224,15 @@ def test_lists_that_do_not_follow_from_the_model_are_not_served(engine, sweep, a
     assert f"{REFIT}: stored recommendations differ from the model's" in capfd.readouterr().out
     assert f"{REFIT} is not served, because its lists could not be verified." in done.stdout
     assert served(engine) == BIAS.label
+
+
+def test_an_open_refit_is_in_the_status_and_is_cancelled_with_its_sweep(engine, sweep, run):
+    store.queue_refit(engine, find(engine, sweep, EASE.label))
+    assert f"Refit {REFIT} of sweep {sweep.sweep_id}: queued" in CliRunner().invoke(status).stdout
+    cancelled = CliRunner().invoke(cancel).stdout
+    assert "1 queued trials cancelled, 0 running ones stop within seconds" in cancelled
+    assert f"Among them {REFIT}, which `make promote` takes up again." in cancelled
+    assert "Refit " not in CliRunner().invoke(status).stdout
 
 
 def test_refit_0_serves_the_trial_as_it_is(engine, sweep, run):

@@ -13,8 +13,8 @@ from shared.settings import load_settings
 from shared.store import Trial
 from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
-from worker.process.quiet import quiet_tensorflow
 from worker.trial import split_of
+from worker.verify.differences import find_differences
 
 
 @click.command()
@@ -24,10 +24,6 @@ def main(sweep_id: int, trial_id: int | None) -> None:
     """Recompute the numbers and lists of a sweep and its refits, check the contract, say what differs."""
     settings = load_settings()
     keep_compiled_programs(settings.cache_dir)
-    quiet_tensorflow()
-    # It imports TensorFlow.
-    from worker.verify.differences import find_differences  # noqa: PLC0415
-
     engine = database_engine()
     sweep = store.get_sweep(engine, sweep_id)
     artifact_root = store.artifact_root(engine, settings.artifacts)
