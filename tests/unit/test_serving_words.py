@@ -25,16 +25,16 @@ REFIT = replace(TRIAL, label="ease_refit", is_refit=True, is_promoted=True)
 def test_the_leader_says_how_it_came_to_be_served_and_how_to_decide():
     words = explain_served(TRIAL, "ml-1m")
     assert words == (
-        "best_recommendations serves ml-1m with ease of sweep 2 mine: it leads the newest sweep that has ended. "
-        f"It learned from the training part of the 100,000 ratings of version {'f' * 32} of ml-1m. To serve it "
-        "trained on all ratings, or another: make promote TRIAL=label"
+        "best_recommendations serves ml-1m with ease of sweep 2 mine: it leads the newest sweep that has "
+        f"ended. It learned from the training part of the 100,000 ratings of version {'f' * 32} of ml-1m. To "
+        "serve it trained on all ratings, or another: make promote TRIAL=label"
     )
 
 
 def test_a_refit_names_its_chosen_trial_and_what_it_learned_from():
     assert explain_served(REFIT, "ml-1m") == (
-        "best_recommendations serves ml-1m with ease_refit of sweep 2 mine, the refit of ease: it was promoted. "
-        f"It learned from all 100,000 ratings of version {'f' * 32} of ml-1m."
+        "best_recommendations serves ml-1m with ease_refit of sweep 2 mine, the refit of ease: it was "
+        f"promoted. It learned from all 100,000 ratings of version {'f' * 32} of ml-1m."
     )
 
 

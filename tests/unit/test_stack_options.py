@@ -13,11 +13,7 @@ def ran(monkeypatch):
     done = []
     monkeypatch.setattr(commands, "_scheduler", lambda: "container")
     monkeypatch.setattr(commands, "run_in_foreground", lambda command, _: done.append((command, None)) or 0)
-    monkeypatch.setattr(
-        subprocess,
-        "run",
-        lambda command, input, check: done.append((command, input)),  # noqa: A002
-    )
+    monkeypatch.setattr(subprocess, "run", lambda command, **given: done.append((command, given["input"])))
     for name in commands._PASSED:
         monkeypatch.delenv(name, raising=False)
     return done
@@ -42,8 +38,9 @@ def test_a_file_of_a_history_is_copied_into_the_container(ran, monkeypatch, tmp_
     monkeypatch.setattr(commands, "run_in_foreground", lambda _, variables: environments.append(variables))
     commands.run(["recommend"])
     ((command, content),) = ran
-    assert (command[-1], content) == ("/tmp/my_history.csv", b"1,5\n")
-    assert environments[0]["HISTORY"] == "/tmp/my_history.csv"
+    assert (environments[0]["HISTORY"], content) == (command[-1], b"1,5\n")
+    assert command[-1].endswith("/my_history.csv")
+    assert command[-1] != str(path)
 
 
 @pytest.mark.parametrize("history", ["1,260:5", "x" * 5000, "no/such/file"])
