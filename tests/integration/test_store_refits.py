@@ -1,6 +1,8 @@
 """A refit is a trial like any other to workers, and no trial of its sweep to everybody who compares."""
 
+import alembic.command
 import pytest
+from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from scheduler.sweep.dispatch import make_plan
@@ -15,6 +17,8 @@ from shared.domain.results import TrialResult
 from shared.domain.trial import TrialConfig
 from shared.errors import SpecError, StoreError
 from shared.store import Sweep
+from shared.store.database import SQL_FOLDER, create_engine
+from shared.store.schema import upgrade_schema
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
 
 DATASET = make_dataset()
@@ -283,3 +287,30 @@ def test_a_refit_on_ratings_that_newer_ones_have_replaced_is_refused(engine, swe
     with pytest.raises(SpecError, match=message) as error:
         find_chosen(engine, sweep, LABEL)
     assert "REFIT=0" in str(error.value)
+
+
+def test_a_promotion_made_before_there_were_refits_stays_in_force(empty_database_url):
+    engine = create_engine(empty_database_url)
+    config = Config()
+    config.set_main_option("script_location", str(SQL_FOLDER / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0004")
+        for statement in (
+            "insert into datasets (name, fingerprint, is_synthetic, n_users, n_items, n_ratings, rating_min,"
+            " rating_max) values ('tiny', 'f', true, 1, 1, 1, 1, 5)",
+            "insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version)"
+            " values ('small', 1, '{}', 'a', '{\"k\": 2}', 'b', 'test')",
+            "insert into trials (sweep_id, label, family, config, config_hash, is_baseline, status,"
+            " max_attempts, attempts_allowed, n_parameters) values"
+            " (1, 'ease', 'ease', '{\"family\": \"ease\"}', 'c', false, 'succeeded', 3, 3, 1)",
+            "insert into promotions (dataset_id, trial_id, note) values (1, 1, 'ease of sweep 1')",
+        ):
+            connection.execute(text(statement))
+    upgrade_schema(engine)
+    served = store.served_trial(engine, "tiny")
+    assert (served.label, served.chosen_label) == ("ease", "ease")
+    assert (served.is_promoted, served.is_refit) == (True, False)
+    chosen = store.find_trial(engine, 1, "ease")
+    assert store.queue_refit(engine, chosen).refit_of == chosen.trial_id
+    engine.dispose()
