@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.commands.histories import recommend_for_history
 from shared import store
-from shared.console import console, describe_data, new_table
+from shared.console import console, describe_data, fit_columns, new_table
 from shared.datasets import canonical_id
 from shared.domain.families.tower import Tower
 from shared.errors import SpecError
@@ -50,7 +50,10 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
             "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
             style="dim" if row.is_baseline else None,
         )
+    left_out = fit_columns(table, ["weights", "epoch", "coverage", f"recall@{k}", "seconds"], console.width)
     console.print(table)
+    if left_out:
+        console.print(f"A wider terminal shows also: {', '.join(left_out)}")
     for measure in ("RMSE", f"ndcg@{k}"):
         for line in _against_baselines(measure, rows):
             console.print(line)
