@@ -21,7 +21,7 @@ from scheduler.verdicts.words import decimals_of, format_interval
 from scheduler.verdicts.writing import judging_part
 from shared import store
 from shared.console import console, describe_data, new_table
-from shared.errors import SpecError
+from shared.errors import SpecError, StoreError
 from shared.store import StoredUserResults, Sweep, Trial
 
 _HOW = "make compare A=label B=label [SWEEP=name]; of any sweep: A=name:label, A=sweep_id:label, A=trial_id"
@@ -177,9 +177,10 @@ def _results(engine: Engine, letter: str, trial: Trial, part: str) -> StoredUser
 def _find(engine: Engine, letter: str, name: str, sweep_name: str | None) -> tuple[Sweep, Trial]:
     """The trial that was named by its id, its label, or the name or id of a sweep, a colon and its label."""
     if name.isascii() and name.isdigit():
-        found = store.find_trial(engine, int(name))
-        if found is None:
-            raise SpecError(f"{letter} must be a stored trial; there is no trial {name}. {_HOW}")
+        try:
+            found = store.get_trial(engine, int(name))
+        except StoreError as error:
+            raise SpecError(f"{letter} must be a stored trial; there is no trial {name}. {_HOW}") from error
         sweep, trials = store.get_sweep(engine, found.sweep_id), [found]
     else:
         of_sweep, colon, label = name.rpartition(":")

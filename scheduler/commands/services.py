@@ -53,6 +53,9 @@ def status() -> None:
             *(str(getattr(row, f"n_{state}")) for state in counts),
         )
     console.print(table)
+    for refit in store.open_refits(engine):
+        epoch = "" if refit.epoch is None else f", epoch {refit.epoch}"
+        console.print(f"Refit {refit.label} of sweep {refit.sweep_id}: {refit.status}{epoch}")
 
 
 def _workers_text(broker_url: str) -> str:

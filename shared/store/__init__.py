@@ -33,6 +33,7 @@ from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials,
 from shared.store.installation import artifact_root
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
+from shared.store.refits import open_refits, queue_refit, refits_of_sweep
 from shared.store.reports import (
     kept_by_its_version,
     leaderboard,
@@ -60,6 +61,7 @@ from shared.store.trials import (
     attempt_logs,
     cancel_sweep,
     find_trial,
+    get_trial,
     queued_trials,
     record_log,
     requeue_trials,
@@ -109,6 +111,7 @@ __all__ = [
     "find_trial",
     "finish_trial",
     "get_sweep",
+    "get_trial",
     "grant_analyst",
     "judged_state",
     "kept_by_its_version",
@@ -122,9 +125,11 @@ __all__ = [
     "metric_values",
     "metrics_of",
     "old_sweeps",
+    "open_refits",
     "parts_with_user_results",
     "promote_trial",
     "prune_sweeps",
+    "queue_refit",
     "queued_trials",
     "ranked_trials",
     "rating_predictions_of",
@@ -132,6 +137,7 @@ __all__ = [
     "record_epoch",
     "record_log",
     "recover_lost_trials",
+    "refits_of_sweep",
     "release_trial",
     "requeue_trials",
     "rollback_promotion",

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from shared.datasets.splits import Split
 from shared.domain.protocol import Protocol
 from shared.errors import StoreError
-from shared.store import Sweep, list_checks, verify_recommendations
+from shared.store import Sweep, list_checks, sweep_trials, verify_recommendations
 from tests.factories import (
     make_config,
     make_dataset,
@@ -38,7 +38,8 @@ def sweep(engine: Engine) -> Sweep:
 
 
 def found(engine: Engine, sweep: Sweep) -> dict[str, int]:
-    differences = verify_recommendations(engine, sweep.sweep_id, DATASET, SPLIT)
+    trial_ids = [trial.trial_id for trial in sweep_trials(engine, sweep.sweep_id)]
+    differences = verify_recommendations(engine, sweep.sweep_id, DATASET, SPLIT, trial_ids)
     assert {difference.label for difference in differences} <= {LABEL}
     return {difference.check: difference.n_rows for difference in differences}
 
@@ -110,7 +111,7 @@ def test_items_below_the_support_are_no_candidates(engine):
 
 def test_other_data_are_refused(engine, sweep):
     with pytest.raises(StoreError, match="cannot be verified with data"):
-        verify_recommendations(engine, sweep.sweep_id, make_dataset(n_users=5), SPLIT)
+        verify_recommendations(engine, sweep.sweep_id, make_dataset(n_users=5), SPLIT, [])
 
 
 def test_every_check_states_its_rule():

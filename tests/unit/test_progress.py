@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 
 from scheduler import progress
-from scheduler.progress import STALL_SECONDS, STARTING_SECONDS, Stall, progress_table, watch_sweep
+from scheduler.progress import (
+    STALL_SECONDS,
+    STARTING_SECONDS,
+    Stall,
+    done_fraction,
+    progress_table,
+    watch_sweep,
+)
 from shared.console import PlainConsole
 from shared.errors import ServiceError, StoreUnavailable
 from shared.queue import Worker
@@ -147,3 +154,10 @@ def test_labels_and_messages_are_shown_as_they_are():
     assert "a [/b]  failed (attempt 2)" in screen.getvalue()
     console.print(progress._plain_line(failed, 1, 1))
     assert screen.getvalue().endswith(r"[1/1] a [/b]: failed (attempt 2), None: [/c] \x1b[2J" + "\n")
+
+
+def test_a_refit_is_as_far_as_its_own_epochs_are():
+    # The configuration allows 30 epochs; the refit has the 8 that were best.
+    running = replace(QUEUED, status="running", epoch=2)
+    assert done_fraction([running]) == pytest.approx(2 / 30)
+    assert done_fraction([replace(running, refit_of=7, n_epochs=8)]) == pytest.approx(2 / 8)

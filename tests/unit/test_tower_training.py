@@ -83,6 +83,19 @@ def test_resume_after_any_epoch_ends_bit_equal(data, optimizer):
         assert_bit_equal(run(data, training=training, checkpoint=MemoryStore(content)), uninterrupted)
 
 
+def test_a_refit_learns_as_the_chosen_trial_did_and_judges_nothing(data):
+    nothing = Observations(*(array[:0] for array in vars(data.validation).values()))
+    chosen = run(data, training=OVERFITTING)
+    assert chosen.best_epoch < len(chosen.epochs)
+    # The same training part: what validation chose comes out again without it.
+    refit = run(replace(data, validation=nothing), training=OVERFITTING, n_epochs=chosen.best_epoch)
+    assert [record.loss for record in refit.epochs] == [
+        record.loss for record in chosen.epochs[: chosen.best_epoch]
+    ]
+    assert (refit.best_epoch, refit.val_loss, refit.val_rmse) == (chosen.best_epoch, None, None)
+    np.testing.assert_array_equal(refit.model.weights().item_embedding, chosen.model.weights().item_embedding)
+
+
 def test_resume_trains_and_reports_only_the_missing_epochs(data):
     store, epochs = MemoryStore(), []
     run(data, checkpoint=store)

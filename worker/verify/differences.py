@@ -8,8 +8,7 @@ from sqlalchemy import Engine
 from shared import store
 from shared.artifacts import read_artifact
 from shared.datasets import Dataset, Split
-from shared.domain.trial import TrialConfig
-from shared.store import LeaderboardRow, RankedItems, RatedItems, Sweep
+from shared.store import RankedItems, RatedItems, Sweep, Trial
 from shared.version import code_version
 from worker.families.contract import FitContext
 from worker.families.registry import family_of, read_model
@@ -37,35 +36,39 @@ class Found:
     not_kept: str | None = None
 
 
-def find_differences(  # noqa: PLR0917  What is stored of one trial, and what it came from.
-    engine: Engine, sweep: Sweep, row: LeaderboardRow, config: TrialConfig, dataset: Dataset, split: Split
-) -> Found:
-    """Fit or read the model of a trial again, and compare what follows from it with what is stored."""
-    architecture, protocol = config.architecture, sweep.protocol
+def find_differences(engine: Engine, sweep: Sweep, trial: Trial, dataset: Dataset, split: Split) -> Found:
+    """Fit or read the model of a trial again, and compare what follows from it with what is stored.
+
+    `split` is the one that the trial learned by. A refit has no metrics.
+    """
+    architecture, protocol = trial.config.architecture, sweep.protocol
     family, data = family_of(architecture), fit_data(dataset, split, protocol)
-    if config.is_baseline:
+    if trial.config.is_baseline:
         weights = family.fit(architecture, None, data, FitContext()).weights
     else:
         try:
-            weights = read_model(family, read_artifact(row.model_url or ""))
+            weights = read_model(family, read_artifact(trial.model_url or ""))
         except FileNotFoundError:
-            return Found((f"the saved model {row.model_url} is gone",))
+            return Found((f"the saved model {trial.model_url} is gone",))
     scorer = family.make_scorer(architecture, weights, data)
     predicts = architecture.predicts_ratings
     rankings = recommend_all(scorer, dataset, split, protocol)
-    evaluation = evaluate(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
-    version, not_kept = _not_kept(engine, row, evaluation)
-    differences = _metric_differences(engine, row, evaluation, not_kept)
+    evaluation = Evaluation({}, {})
+    if trial.refit_of is None:
+        evaluation = evaluate(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    version, not_kept = _not_kept(engine, trial, evaluation)
+    differences = _metric_differences(engine, trial, evaluation, not_kept)
     kept = {part: of for part, of in evaluation.user_results.items() if (part, _USERS) not in not_kept}
-    differences += user_differences(engine, row.trial_id, kept, dataset)
-    rmse = evaluation.metrics["validation"].get("rmse")
+    differences += user_differences(engine, trial.trial_id, kept, dataset)
+    rmse = evaluation.metrics.get("validation", {}).get("rmse")
     tolerance = _RMSE_TOLERANCE if architecture.has_epochs else _METRIC_TOLERANCE
-    if rmse is not None and not abs((np.nan if row.rmse is None else row.rmse) - rmse) <= tolerance:
-        differences.append(f"val_rmse, by which it is ranked, is stored as {row.rmse}, recomputed {rmse}")
-    lists = store.stored_recommendations(engine, row.trial_id, dataset)
+    ranked_by = trial.val_rmse
+    if rmse is not None and not abs((np.nan if ranked_by is None else ranked_by) - rmse) <= tolerance:
+        differences.append(f"val_rmse, by which it is ranked, is stored as {ranked_by}, recomputed {rmse}")
+    lists = store.stored_recommendations(engine, trial.trial_id, dataset)
     if not _same_lists(lists, rankings.recommendations):
         differences.append("stored recommendations differ from the model's")
-    predictions = store.stored_rating_predictions(engine, row.trial_id, dataset)
+    predictions = store.stored_rating_predictions(engine, trial.trial_id, dataset)
     if not _same_predictions(
         predictions, predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts)
     ):
@@ -74,9 +77,9 @@ def find_differences(  # noqa: PLR0917  What is stored of one trial, and what it
 
 
 def _metric_differences(
-    engine: Engine, row: LeaderboardRow, evaluation: Evaluation, not_kept: set[tuple[str, str]]
+    engine: Engine, trial: Trial, evaluation: Evaluation, not_kept: set[tuple[str, str]]
 ) -> list[str]:
-    stored = store.metrics_of(engine, row.trial_id)
+    stored = store.metrics_of(engine, trial.trial_id)
     tolerance = _METRIC_TOLERANCE
     return [
         f"{name}{'' if part == 'validation' else f' on {part}'} is stored as {stored.get((part, name))}, "
@@ -88,11 +91,9 @@ def _metric_differences(
     ]
 
 
-def _not_kept(
-    engine: Engine, row: LeaderboardRow, evaluation: Evaluation
-) -> tuple[str, set[tuple[str, str]]]:
+def _not_kept(engine: Engine, trial: Trial, evaluation: Evaluation) -> tuple[str, set[tuple[str, str]]]:
     """The version that stored the trial, and the parts and names of what that version did not store."""
-    version, kept = store.kept_by_its_version(engine, row.trial_id)
+    version, kept = store.kept_by_its_version(engine, trial.trial_id)
     if version == code_version():
         return version, set()
     expected = {(part, name) for part, values in evaluation.metrics.items() for name in values}

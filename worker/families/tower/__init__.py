@@ -32,6 +32,7 @@ def fit(architecture: Tower, training: TrainingConfig | None, data: FitData, con
         checkpoint=context.checkpoint,
         on_epoch=context.on_epoch,
         check_stop=context.check_stop,
+        n_epochs=context.n_epochs,
     )
     with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
         path = Path(temporary) / f"model{FILE_SUFFIX}"
