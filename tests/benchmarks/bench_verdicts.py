@@ -21,6 +21,7 @@ EQUAL = [
     Truth(n_trials=16, n_users=1_000),
     Truth(n_trials=16, n_users=6_000),
     Truth(n_trials=50, n_users=1_000),
+    Truth(n_trials=12, n_users=1_000, n_seeds=3, seed_noise=0.01),
 ]
 UNEQUAL = [Truth(advantage=advantage) for advantage in (0.005, 0.01, 0.02, 0.03)]
 BAR, MEMORY_BAR = 0.05, 600e6
@@ -33,12 +34,21 @@ def equal_rows(n_sweeps: int) -> Iterator[tuple[object, ...]]:
             winners = sum(map(has_winner, sweeps)) / n_sweeps
             differences = sum(map(has_difference, sweeps)) / n_sweeps
             yield (
-                f"{truth.n_trials} equal trials, {truth.n_users:,} users",
+                describe(truth),
                 "test" if has_test else "validation",
                 f"{100 * winners:.1f} %",
                 f"{100 * differences:.1f} %",
                 f"winners ≤ 5 %: {judge(is_met=winners <= BAR)}",
             )
+
+
+def describe(truth: Truth) -> str:
+    if truth.n_seeds == 1:
+        return f"{truth.n_trials} equal trials, {truth.n_users:,} users"
+    n_equal = truth.n_trials // truth.n_seeds
+    return (
+        f"{n_equal} equal configurations of {truth.n_seeds} lucky or unlucky seeds, {truth.n_users:,} users"
+    )
 
 
 def unequal_rows(n_sweeps: int) -> Iterator[tuple[object, ...]]:
