@@ -7,6 +7,7 @@ from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.neural_mf import NeuralMf
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
@@ -42,7 +43,7 @@ class Architecture(typing.Protocol):
 
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 
-_ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
+_ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, NeuralMf, *BASELINES)
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
 
