@@ -145,8 +145,8 @@ def test_whole_tables_are_updated_like_their_rows(optimizer, monkeypatch):
     np.testing.assert_array_equal(whole["item_embedding"][-1], start["item_embedding"][-1])
 
 
-def test_l2_draws_rows_biases_and_kernels_to_zero():
-    # One rating, one step: l2 adds rate · 2 l2 θ to the step of each number that scores it but dense biases.
+def test_l2_draws_the_rows_of_a_pair_to_zero_and_no_kernel():
+    # One rating, one step: l2 adds rate · 2 l2 θ to the step of each number of its two rows.
     ratings = observations((3, 5, 4.0))
     rate, l2 = 0.1, 0.25
     settings = {"merge": "multiply", "embedding_size": 4, "dense_layers": (1,), "biases": True}
@@ -159,7 +159,7 @@ def test_l2_draws_rows_biases_and_kernels_to_zero():
     for name, is_counted in (
         ("user_embedding", True),
         ("item_bias", True),
-        ("kernel_1", True),
+        ("kernel_1", False),
         ("bias_1", False),
     ):
         shrunk = rate * 2 * l2 * start[name] * is_counted

@@ -41,7 +41,6 @@ class Network:
     n_outputs: a pair has so many; their mean is its score.
     featured: for users and for items, whether their features times a kernel are added to their rows. These
     kernels are the last of the dense weights, behind those that `forward` gets.
-    penalised: for each of the dense weights whether `l2` counts it.
     """
 
     architecture: typing.Hashable
@@ -54,7 +53,6 @@ class Network:
     noisy_forward: NoisyForward | None = field(default=None, compare=False, repr=False)
     dropout: float = 0.0
     l2: float = 0.0
-    penalised: tuple[bool, ...] = ()
     featured: tuple[bool, bool] = (False, False)
 
     @property

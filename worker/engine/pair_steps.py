@@ -77,7 +77,7 @@ def losses_and_penalties(
     leave_out = _make_dropout(network.dropout, surroundings.seed, step) if network.dropout else None
     whole = add_features(network, dense, rows, features)
     losses = losses_of_pairs(network, dense, whole, pairs, leave_out)
-    return losses, network.l2 * _squares(network, dense, rows) if network.l2 else 0.0
+    return losses, network.l2 * _squares(network, rows) if network.l2 else 0.0
 
 
 def losses_of_pairs(
@@ -111,14 +111,13 @@ def add_features(
     return users, items
 
 
-def _squares(network: Network, dense: Sequence[tf.Tensor], rows: Rows) -> tf.Tensor:
-    """(n_pairs,): of the user's row, the item's, the mean of those drawn, and the kernels."""
+def _squares(network: Network, rows: Rows) -> tf.Tensor:
+    """(n_pairs,): of the user's row, the item's, and the mean of those drawn."""
     of_users, of_items = (tf.reduce_sum(tf.square(one), axis=1) for one in rows)
     if network.loss.n_negatives:
         by_kind = tf.reshape(of_items, (1 + network.loss.n_negatives, -1))
         of_items = by_kind[0] + tf.reduce_mean(by_kind[1:], axis=0)
-    kernels = [one for one, counts in zip(dense, network.penalised, strict=True) if counts]
-    return of_users + of_items + sum(tf.reduce_sum(tf.square(one)) for one in kernels)
+    return of_users + of_items
 
 
 def _make_dropout(share: float, seed: tf.Tensor, step: tf.Tensor) -> LeaveOut:

@@ -31,10 +31,9 @@ class NeuralMf:
     p and q have `size` numbers, p' and q', the inputs of the dense layers, `input_size`. `activation` follows
     every dense layer but the last. `side_information`: the features of users and items where the source has
     them, times a kernel, are added to all of these, so that a user or item without ratings is scored by its
-    features alone. `l2`: times the sum of squares of what scores a pair (its two rows and the kernels), for
-    each rating. `dropout`: the share of the inputs of every dense layer that is left out at random while it
-    learns. `loss`: see shared/domain/families/pairs.py; `n_negatives`, `zero_weight` and `target` as of a
-    tower.
+    features alone. `l2`: times the sum of squares of a pair's two rows, biases included, for each rating.
+    `dropout`: the share of the inputs of every dense layer that is left out at random while it learns.
+    `loss`: see shared/domain/families/pairs.py; `n_negatives`, `zero_weight` and `target` as of a tower.
     """
 
     family: ClassVar[str] = "neural_mf"

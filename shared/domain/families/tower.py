@@ -33,12 +33,12 @@ class Tower:
     The same holds of `n_negatives`, `zero_weight` and `target` with a loss that does not look at them.
 
     `biases`: a number for each user and each item is added to the score, and the last dense bias begins at
-    the mean rating. `l2`: times the sum of squares of what scores a pair (its two rows, biases included, and
-    the kernels), for each rating. `dropout`: the share of the inputs of every dense layer that is left out
-    at random while it learns. `loss`: see shared/domain/families/pairs.py. `n_negatives`: unrated items drawn
-    for each rating. `zero_weight`: what each of them weighs beside a rating. `target`: what a rating is worth
-    to a loss that knows the unrated: its share of the largest rating, one, or one from
-    `protocol.relevance_threshold` up and nothing below.
+    the mean rating. `l2`: times the sum of squares of a pair's two rows, biases included, for each rating;
+    not of kernels, for a penalty of all three factors of a product pulls them to zero. `dropout`: the share
+    of the inputs of every dense layer that is left out at random while it learns. `loss`: see
+    shared/domain/families/pairs.py. `n_negatives`: unrated items drawn for each rating. `zero_weight`: what
+    each of them weighs beside a rating. `target`: what a rating is worth to a loss that knows the unrated:
+    its share of the largest rating, one, or one from `protocol.relevance_threshold` up and nothing below.
     """
 
     family: ClassVar[str] = "tower"

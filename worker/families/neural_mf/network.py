@@ -44,7 +44,6 @@ def neural_mf_network(architecture: NeuralMf, featured: tuple[bool, bool]) -> Ne
         noisy_forward=_noisy_forward(architecture) if architecture.dropout else None,
         dropout=architecture.dropout,
         l2=architecture.l2,
-        penalised=tuple("kernel" in name for name in dense),
         featured=featured,
     )
 

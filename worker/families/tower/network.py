@@ -32,5 +32,4 @@ def tower_network(architecture: Tower) -> Network:
         noisy_forward=make_noisy_forward(architecture) if architecture.dropout else None,
         dropout=architecture.dropout,
         l2=architecture.l2,
-        penalised=tuple(name.startswith("kernel") for name in dense),
     )
