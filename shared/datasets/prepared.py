@@ -5,6 +5,7 @@ have none and stay as they are, and so does a data set's fingerprint.
 """
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -43,7 +44,7 @@ def load_prepared(artifact_root: str, fingerprint: str, cache_dir: Path) -> Data
             dataset = read_dataset(cached_artifact(_url(folder, fingerprint), cache_dir))
         except FileNotFoundError:
             continue
-        return replace(dataset, user_traits=_load_traits(_traits_url(artifact_root, fingerprint), cache_dir))
+        return replace(dataset, user_traits=_load_traits((artifact_root, above), fingerprint, cache_dir))
     url = _url(artifact_root, fingerprint)
     raise DatasetError(f"the prepared data set {url} is gone: `make sweep` prepares it again")
 
@@ -60,11 +61,14 @@ def _store_traits(url: str, dataset: Dataset, traits: npt.NDArray[np.str_]) -> N
         )
 
 
-def _load_traits(url: str, cache_dir: Path) -> npt.NDArray[np.str_] | None:
-    try:
-        return _read_traits(url, cached_artifact(url, cache_dir))
-    except FileNotFoundError:
-        return None
+def _load_traits(folders: Sequence[str], fingerprint: str, cache_dir: Path) -> npt.NDArray[np.str_] | None:
+    for folder in folders:
+        url = _traits_url(folder, fingerprint)
+        try:
+            return _read_traits(url, cached_artifact(url, cache_dir))
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def _read_traits(url: str, content: bytes) -> npt.NDArray[np.str_]:
