@@ -31,10 +31,8 @@ TRAINING = TrainingConfig(max_epochs=1, batch_size=4096)
 TOWERS = [
     *(TrialConfig(Tower(merge, 4, (1,)), TRAINING) for merge in MERGES),
     *(TrialConfig(Tower(merge, 4, (3, 1), "relu"), TRAINING) for merge in MERGES),
-    TrialConfig(Tower("multiply", 4, (1,), biases=True, l2=0.01), TRAINING),
     TrialConfig(Tower("multiply", 4, (3, 1), "relu", biases=True, dropout=0.1, loss="bpr"), TRAINING),
     TrialConfig(NeuralMf(size=4, input_size=3, dense_layers=(3, 1)), TRAINING),
-    TrialConfig(NeuralMf(size=4, input_size=3, dense_layers=(3, 1), loss="squared_error"), TRAINING),
 ]
 BASELINES = [TrialConfig(ItemPopularity()), TrialConfig(UserItemBias()), TrialConfig(Ease())]
 TOWER, BASELINE = TOWERS[0].label, BASELINES[1].label

@@ -70,8 +70,8 @@ def test_what_a_loss_does_not_look_at_is_no_part_of_a_configuration():
 
 
 def test_the_label_tells_what_is_not_as_in_version_0_1():
-    architecture = replace(PLAIN, biases=True, l2=0.02, loss="bce", n_negatives=8)
-    assert architecture.label == "multiply_4_1_biases-true_l2-0.02_bce_nnegatives-8"
+    architecture = replace(PLAIN, biases=True, l2=0.02, loss="bce", n_negatives=5)
+    assert architecture.label == "multiply_4_1_biases-true_l2-0.02_bce_nnegatives-5"
 
 
 def test_softmax_is_refused_with_what_to_take_instead():

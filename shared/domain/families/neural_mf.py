@@ -39,18 +39,18 @@ class NeuralMf:
     family: ClassVar[str] = "neural_mf"
     has_epochs: ClassVar[bool] = True
     default_training: ClassVar[TrainingConfig] = TrainingConfig(
-        optimizer="adam", learning_rate=0.003, batch_size=4096, max_epochs=60, patience=4
+        optimizer="adam", learning_rate=0.003, batch_size=4096, max_epochs=30, patience=3
     )
     schedules: ClassVar[tuple[Schedule, ...]] = ("constant",)
 
     size: PositiveInt = 64
     input_size: PositiveInt = 16
-    dense_layers: DenseLayers = (32, 16, 1)
+    dense_layers: DenseLayers = (16, 1)
     activation: Activation = "relu"
     side_information: bool = True
-    l2: NonNegativeFloat = 0.0
+    l2: NonNegativeFloat = 0.001
     dropout: Share = 0.0
-    loss: PairLoss = "bce"
+    loss: PairLoss = "squared_error_with_zeros"
     n_negatives: PositiveInt = N_NEGATIVES
     zero_weight: PositiveFloat = ZERO_WEIGHT
     target: Target = TARGET

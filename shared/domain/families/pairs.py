@@ -47,8 +47,8 @@ _MEANINGFUL: dict[str, tuple[str, ...]] = {
     "bpr": ("n_negatives", "target"),
 }
 
-N_NEGATIVES = 4
-ZERO_WEIGHT = 0.5
+N_NEGATIVES = 8
+ZERO_WEIGHT = 1.0
 TARGET: Target = "stars"
 _DEFAULTS = {"n_negatives": N_NEGATIVES, "zero_weight": ZERO_WEIGHT, "target": TARGET}
 
