@@ -34,11 +34,12 @@ def repeat_users(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
 class Network:
     """A function of a user's row, an item's row and dense parameters. Equal ones share compiled programs.
 
+    A pair may have several outputs: their mean is its score.
+
     architecture: what it is made from; it decides everything else, with `featured`.
     user_parts, item_parts: names and widths of the weights that side by side make a row, such as embedding
     and bias.
     dense: names of the other weights; `forward` gets them in this order.
-    n_outputs: a pair has so many; their mean is its score.
     featured: for users and for items, whether their features times a kernel are added to their rows. These
     kernels are the last of the dense weights, behind those that `forward` gets.
     """
@@ -47,7 +48,6 @@ class Network:
     user_parts: tuple[tuple[str, int], ...]
     item_parts: tuple[tuple[str, int], ...]
     dense: tuple[str, ...]
-    n_outputs: int
     loss: PairLoss
     forward: Forward = field(compare=False, repr=False)
     noisy_forward: NoisyForward | None = field(default=None, compare=False, repr=False)

@@ -38,7 +38,6 @@ def neural_mf_network(architecture: NeuralMf, featured: tuple[bool, bool]) -> Ne
         user_parts=parts("user"),
         item_parts=parts("item"),
         dense=tuple(dense),
-        n_outputs=1,
         loss=PairLoss(architecture.loss, n_negatives, architecture.zero_weight),
         forward=_forward(architecture),
         noisy_forward=_noisy_forward(architecture) if architecture.dropout else None,

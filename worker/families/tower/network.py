@@ -26,7 +26,6 @@ def tower_network(architecture: Tower) -> Network:
         user_parts=parts("user"),
         item_parts=parts("item"),
         dense=tuple(dense),
-        n_outputs=architecture.embedding_size if architecture.merge == "dot" else 1,
         loss=PairLoss(architecture.loss, n_negatives, architecture.zero_weight),
         forward=make_forward(architecture),
         noisy_forward=make_noisy_forward(architecture) if architecture.dropout else None,
