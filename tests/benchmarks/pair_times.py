@@ -30,7 +30,22 @@ _LARGE_BATCHES = TrainingConfig(optimizer="adam", learning_rate=0.003, batch_siz
 MEMORY_BAR = 1.5e9
 
 # Architecture, training whose number of epochs was chosen on a ninth of the training ratings, metric, bar.
-PAIRS: list[tuple[Tower | NeuralMf, TrainingConfig, str, float | None]] = []
+PAIRS: list[tuple[Tower | NeuralMf, TrainingConfig, str, float | None]] = [
+    (replace(_MULTIPLY, l2=0.1), replace(_LARGE_BATCHES, max_epochs=8), "rmse", 0.87),
+    (
+        replace(_MULTIPLY, loss="squared_error_with_zeros", l2=0.001),
+        replace(_LARGE_BATCHES, max_epochs=5),
+        "ndcg@20",
+        0.25,
+    ),
+    (NeuralMf(), replace(NeuralMf.default_training, max_epochs=5), "ndcg@20", 0.25),
+    (
+        NeuralMf(size=32, loss="squared_error", l2=0.02),
+        replace(NeuralMf.default_training, max_epochs=6),
+        "rmse",
+        0.87,
+    ),
+]
 
 
 def time_pairs(*, prepared: str, family: str, settings: dict[str, Any], training: dict[str, Any]) -> Any:
