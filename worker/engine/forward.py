@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from shared.domain.families.tower import Merge, Tower
 from worker.engine.network import Forward, LeaveOut, NoisyForward, repeat_users
+from worker.families.tower.merges import MERGES
 from worker.families.tower.model import build_model
 
 _CACHE_SIZE = 4
@@ -35,39 +36,28 @@ def make_forward(architecture: Tower) -> Forward:
 def make_noisy_forward(architecture: Tower) -> NoisyForward:
     """The same layer by layer, with dropout of what enters each dense layer."""
     size = architecture.embedding_size
-    merge, activate = architecture.merge, keras.activations.get(architecture.activation)
+    merge = MERGES[architecture.merge].layer()
+    activate = keras.activations.get(architecture.activation)
 
     def forward(
         parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor, leave_out: LeaveOut
     ) -> tf.Tensor:
         user_rows = repeat_users(user_rows, item_rows)
-        tensor = _merge(merge, user_rows[:, :size], item_rows[:, :size])
+        # (n_pairs, 1, n_inputs); of dot the outer products, (n_pairs, embedding_size, embedding_size).
+        tensor = merge([user_rows[:, tf.newaxis, :size], item_rows[:, tf.newaxis, :size]])
         for layer in range(0, len(parameters), 2):
             if layer:
                 tensor = activate(tensor)
             tensor = tf.tensordot(leave_out(tensor), parameters[layer], 1) + parameters[layer + 1]
-        outputs = tensor[..., 0] if merge == "dot" else tensor
+        outputs = tensor[..., 0]
         return outputs + user_rows[:, size:] + item_rows[:, size:] if architecture.biases else outputs
 
     return forward
 
 
-def _merge(merge: Merge, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """(n_pairs, n_inputs); of dot the outer products, (n_pairs, embedding_size, embedding_size)."""
-    match merge:
-        case "concatenate":
-            return tf.concat([users, items], axis=1)
-        case "multiply":
-            return users * items
-        case "average":
-            return (users + items) * 0.5
-        case "dot":
-            return users[:, :, tf.newaxis] * items[:, tf.newaxis]
-
-
 def _make_head(architecture: Tower) -> Forward:
     if architecture.is_linear:
-        return _linear_forward(architecture.merge, architecture.embedding_size)
+        return _linear_forward(architecture.merge)
     return _keras_forward(architecture)
 
 
@@ -83,20 +73,9 @@ def _keras_forward(architecture: Tower) -> Forward:
     return forward
 
 
-def _linear_forward(merge: Merge, embedding_size: int) -> Forward:
+def _linear_forward(merge: Merge) -> Forward:
     def forward(parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
-        kernel, bias = _fold(parameters)
-        match merge:
-            case "concatenate":
-                # The same as the concatenated rows times the kernel, without building them.
-                return user_rows @ kernel[:embedding_size] + item_rows @ kernel[embedding_size:] + bias
-            case "multiply":
-                return (user_rows * item_rows) @ kernel + bias
-            case "average":
-                return ((user_rows + item_rows) * 0.5) @ kernel + bias
-            case "dot":
-                # Row e of the outer product is user[e] * item: it becomes user[e] * (item @ kernel) + bias.
-                return user_rows * (item_rows @ kernel) + bias
+        return MERGES[merge].forward(user_rows, item_rows, *_fold(parameters))
 
     return forward
 

@@ -38,6 +38,7 @@ class NeuralMf:
 
     family: ClassVar[str] = "neural_mf"
     has_epochs: ClassVar[bool] = True
+    scores_histories: ClassVar[bool] = False
     default_training: ClassVar[TrainingConfig] = TrainingConfig(
         optimizer="adam", learning_rate=0.003, batch_size=4096, max_epochs=30, patience=3
     )

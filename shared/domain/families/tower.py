@@ -43,6 +43,7 @@ class Tower:
 
     family: ClassVar[str] = "tower"
     has_epochs: ClassVar[bool] = True
+    scores_histories: ClassVar[bool] = False
     schedules: ClassVar[tuple[Schedule, ...]] = ("constant",)
 
     merge: Merge

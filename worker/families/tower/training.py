@@ -51,9 +51,10 @@ def train(
     checkpoint: CheckpointStore | None,
     on_epoch: Callable[[EpochRecord], None],
     check_stop: Callable[[], None],
+    n_epochs: int | None = None,
 ) -> TrainedModel:
-    """As `fit_tower`, judged by val_loss alone."""
-    context = FitContext(check_stop=check_stop, on_epoch=on_epoch, checkpoint=checkpoint)
+    """As `fit_tower`, judged by val_loss alone. `n_epochs`: of a refit, exactly so many."""
+    context = FitContext(check_stop=check_stop, on_epoch=on_epoch, checkpoint=checkpoint, n_epochs=n_epochs)
     return fit_tower(architecture, training, data, context)
 
 
