@@ -74,7 +74,7 @@ def test_most_expensive_trials_are_those_that_train_longest():
             "surprise",
             "unknown key; known are name, grid, models, training, protocol",
         ),
-        (_GRID + "dropout = [0.1]\n", "grid.dropout", "unknown key"),
+        (_GRID + "momentum = [0.1]\n", "grid.momentum", "unknown key"),
         (_GRID + "[training]\nmomentum = 1\n", "training.momentum", "unknown key"),
         (_GRID + "[protocol]\ntest = 1\n", "protocol.test", "unknown key"),
         (_GRID.replace('["dot"]', '["add"]'), "grid.merge[0]", "got 'add'"),
