@@ -10,8 +10,9 @@ from shared.domain.families.tower import Tower
 from worker.engine.batches import Batches
 from worker.engine.compiled import CompiledFunction
 from worker.engine.forward import make_forward
-from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
-from worker.engine.state import ParameterTable, TrainingState
+from worker.engine.optimizers import Optimizer
+from worker.engine.state import TrainingState
+from worker.engine.tables import ParameterTable, gather_rows, scatter_rows
 
 # TensorFlow never gives the memory of a compiled function back (about 7 MB each): do not compile twice.
 _CACHE_SIZE = 4
@@ -46,7 +47,7 @@ def compile_epoch(architecture: Tower, optimizer: Optimizer, batch_size: int) ->
         n_real = tf.minimum(batches.n_ratings - loop.number * batch_size, batch_size)
 
         user_rows, item_rows = (
-            _gather(optimizer, *pair, state.step) for pair in zip(tables, indices, strict=True)
+            gather_rows(optimizer, *pair, state.step) for pair in zip(tables, indices, strict=True)
         )
         sources = [user_rows[0], item_rows[0], *(slots[0] for slots in state.dense)]
         with tf.GradientTape() as tape:
@@ -64,7 +65,9 @@ def compile_epoch(architecture: Tower, optimizer: Optimizer, batch_size: int) ->
         ):
             summed, kept = sum_by_row(gradient, index, scratch)
             new_scratch.append(kept)
-            new_tables.append(_scatter(optimizer, table, index, optimizer.update(rows, summed, step), step))
+            new_tables.append(
+                scatter_rows(optimizer, table, index, optimizer.update(rows, summed, step), step)
+            )
         dense = tuple(
             optimizer.update(slots, gradient, step)
             for slots, gradient in zip(state.dense, dense_gradients, strict=True)
@@ -93,25 +96,6 @@ def compile_epoch(architecture: Tower, optimizer: Optimizer, batch_size: int) ->
         return end.state, end.loss_sum
 
     return CompiledFunction(run_steps, f"epoch {architecture} {optimizer} {batch_size}")
-
-
-def _gather(optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, step: tf.Tensor) -> Slots:
-    slots = split_slots(tf.gather(table.rows, index), 1 + optimizer.n_moments)
-    if optimizer.moves_idle_rows:
-        slots = optimizer.catch_up(slots, tf.gather(table.last_step, index), step)
-    return slots
-
-
-def _scatter(
-    optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, slots: Slots, step: tf.Tensor
-) -> ParameterTable:
-    # A row that occurs twice is written twice, with the same values.
-    where = index[:, tf.newaxis]
-    rows = tf.tensor_scatter_nd_update(table.rows, where, join_slots(slots))
-    last_step = table.last_step
-    if optimizer.moves_idle_rows:
-        last_step = tf.tensor_scatter_nd_update(last_step, where, tf.fill(tf.shape(index), step))
-    return ParameterTable(rows, last_step)
 
 
 def sum_by_row(gradient: tf.Tensor, index: tf.Tensor, scratch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,23 +2,11 @@
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
+from worker.engine.optimizers import Optimizer, Slots
+from worker.engine.tables import ParameterTable, catch_up_table, embedding_of, make_slots, make_table
 from worker.families.tower.weights import Weights
-
-
-class ParameterTable(NamedTuple):
-    """One embedding with its optimizer moments.
-
-    rows: (n_rows, n_slots * embedding_size) float32, slots side by side: the embedding, then its moments
-    last_step: (n_rows,) int32, the step that updated the row last; kept only where idle rows move
-    """
-
-    rows: tf.Tensor
-    last_step: tf.Tensor
 
 
 class TrainingState(NamedTuple):
@@ -36,38 +24,20 @@ class TrainingState(NamedTuple):
 
 def initial_state(weights: Weights, optimizer: Optimizer) -> TrainingState:
     """These weights, no moments, no step done."""
-
-    def slots(array: npt.NDArray[np.float32]) -> Slots:
-        parameter = tf.constant(array)
-        return (parameter, *[tf.zeros_like(parameter)] * optimizer.n_moments)
-
-    def table(array: npt.NDArray[np.float32]) -> ParameterTable:
-        return ParameterTable(join_slots(slots(array)), tf.zeros(len(array), tf.int32))
-
     return TrainingState(
         step=tf.constant(0, tf.int32),
-        user_table=table(weights.user_embedding),
-        item_table=table(weights.item_embedding),
-        dense=tuple(slots(array) for layer in weights.dense for array in layer),
+        user_table=make_table(weights.user_embedding, optimizer),
+        item_table=make_table(weights.item_embedding, optimizer),
+        dense=tuple(make_slots(array, optimizer) for layer in weights.dense for array in layer),
     )
 
 
 def catch_up_all(state: TrainingState, optimizer: Optimizer) -> TrainingState:
     """The state with every row as it stands after the last step."""
-    if not optimizer.moves_idle_rows:
-        return state
-
-    def caught_up(table: ParameterTable) -> ParameterTable:
-        slots = split_slots(table.rows, 1 + optimizer.n_moments)
-        rows = join_slots(optimizer.catch_up(slots, table.last_step, state.step))
-        return ParameterTable(rows, tf.fill(tf.shape(table.last_step), state.step))
-
-    return state._replace(user_table=caught_up(state.user_table), item_table=caught_up(state.item_table))
-
-
-def embedding_of(table: ParameterTable, optimizer: Optimizer) -> tf.Tensor:
-    """(n_rows, embedding_size): the rows without their moments."""
-    return split_slots(table.rows, 1 + optimizer.n_moments)[0]
+    return state._replace(
+        user_table=catch_up_table(state.user_table, optimizer, state.step),
+        item_table=catch_up_table(state.item_table, optimizer, state.step),
+    )
 
 
 def weights_of(state: TrainingState, optimizer: Optimizer) -> Weights:

@@ -9,16 +9,17 @@ import tensorflow as tf
 from shared.domain.families.tower import Tower
 from shared.domain.results import EpochRecord
 from shared.domain.training import TrainingConfig
-from worker.engine.adam import Adam
+from worker.engine.adam import make_optimizer
 from worker.engine.batches import shuffle_batches
 from worker.engine.checkpoint import identify
 from worker.engine.epoch import Epoch, compile_epoch
 from worker.engine.evaluation import evaluate
 from worker.engine.fitting import Judgement, fit_in_epochs, require_finite
 from worker.engine.forward import Forward, make_forward
-from worker.engine.optimizers import Adamax, Optimizer, Sgd
+from worker.engine.optimizers import Optimizer
 from worker.engine.pace import Pace
-from worker.engine.state import TrainingState, catch_up_all, embedding_of, initial_state, weights_of
+from worker.engine.state import TrainingState, catch_up_all, initial_state, weights_of
+from worker.engine.tables import embedding_of
 from worker.families.contract import CheckpointStore, FitContext
 from worker.families.tower.model import RatingModel, build_model
 from worker.families.tower.weights import Array, from_named
@@ -101,7 +102,7 @@ class _Trainer:
         self._pace = Pace(check_stop)
         # A batch larger than the data would be padding only.
         self._batch_size = min(training.batch_size, len(data.train))
-        self._optimizer: Optimizer = _make_optimizer(training)
+        self._optimizer: Optimizer = make_optimizer(training)
         self._forward: Forward = make_forward(architecture)
         self._run_steps: Epoch = compile_epoch(architecture, self._optimizer, self._batch_size)
         # A linear head never makes more of a rating than its two rows; others pass every output through
@@ -135,16 +136,6 @@ class _Trainer:
 
     def weights(self, state: TrainingState) -> dict[str, Array]:
         return weights_of(state, self._optimizer).named()
-
-
-def _make_optimizer(training: TrainingConfig) -> Optimizer:
-    match training.optimizer:
-        case "adamax":
-            return Adamax(training.learning_rate)
-        case "adam":
-            return Adam(training.learning_rate)
-        case "sgd":
-            return Sgd(training.learning_rate)
 
 
 def _identify(architecture: Tower, training: TrainingConfig, data: TrainingData) -> str:
