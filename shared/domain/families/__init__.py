@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Mapping
 
+from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
@@ -42,7 +43,10 @@ class Architecture(typing.Protocol):
 
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 
-_ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
+_ALL: tuple[type[Architecture], ...] = (
+    *(Tower, Ease, WeightedAls, ItemKnn, BayesianMf, Autoencoder),
+    *BASELINES,
+)
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
 
