@@ -45,8 +45,8 @@ def test_blocks_are_within_the_bound_of_the_exact_scores(weight):
 
 
 def test_kept_scores_are_the_scores():
-    scorer, looks = item_item(0), []
-    kept = keep_scores(scorer, N_USERS, lambda: looks.append(1))
+    scorer = item_item(0)
+    kept = keep_scores(scorer, N_USERS)
     users = np.array([7, 0, 39])
     np.testing.assert_array_equal(kept.score_block(users), scorer.score_block(users))
     np.testing.assert_array_equal(kept.error_bound(users), scorer.error_bound(users))
@@ -54,10 +54,9 @@ def test_kept_scores_are_the_scores():
     block = kept.score_block(users)
     block[:] = 0
     assert (kept.score_block(users) != 0).any()
-    assert looks
 
 
 def test_scores_that_are_too_many_are_not_kept(monkeypatch):
     scorer = item_item(0)
     monkeypatch.setattr(weighted_sum, "_MAX_KEPT", N_USERS * N_ITEMS - 1)
-    assert keep_scores(scorer, N_USERS, lambda: None) is scorer
+    assert keep_scores(scorer, N_USERS) is scorer

@@ -1,8 +1,8 @@
 """Scores of one model plus a weight times those of another."""
 
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -72,12 +72,12 @@ class WeightedSum:
 
 @dataclass(frozen=True, eq=False)
 class KeptScores:
-    """A scorer whose blocks are cut from scores that were made once, (n_users, n_items) float32."""
+    """A scorer whose blocks are cut from scores that are made once, when they are first needed."""
 
     predicts_ratings: ClassVar[bool] = False
 
     scorer: RankingScorer
-    scores: Float32s
+    n_users: int
 
     @property
     def n_items(self) -> int:
@@ -86,7 +86,7 @@ class KeptScores:
 
     def score_block(self, user_index: Indices) -> Float32s:
         """A copy of the rows."""
-        return np.asarray(self.scores[user_index])
+        return np.asarray(self._scores[user_index])
 
     def error_bound(self, user_index: Indices) -> Float64s:
         """That of the scorer."""
@@ -104,15 +104,16 @@ class KeptScores:
         """By the scorer."""
         return self.scorer.score_history(item_index, ratings)
 
+    @cached_property
+    def _scores(self) -> Float32s:
+        scores = np.empty((self.n_users, self.n_items), np.float32)
+        n_block = max(1, BLOCK_SCORES // self.n_items)
+        for first in range(0, self.n_users, n_block):
+            users = np.arange(first, min(first + n_block, self.n_users))
+            scores[users] = self.scorer.score_block(users)
+        return scores
 
-def keep_scores(scorer: RankingScorer, n_users: int, check_stop: Callable[[], None]) -> RankingScorer:
+
+def keep_scores(scorer: RankingScorer, n_users: int) -> RankingScorer:
     """The scorer with its blocks made once, where they fit; for a model that is judged after every epoch."""
-    if n_users * scorer.n_items > _MAX_KEPT:
-        return scorer
-    scores = np.empty((n_users, scorer.n_items), np.float32)
-    n_block = max(1, BLOCK_SCORES // scorer.n_items)
-    for first in range(0, n_users, n_block):
-        check_stop()
-        users = np.arange(first, min(first + n_block, n_users))
-        scores[users] = scorer.score_block(users)
-    return KeptScores(scorer, scores)
+    return scorer if n_users * scorer.n_items > _MAX_KEPT else KeptScores(scorer, n_users)

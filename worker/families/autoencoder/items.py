@@ -30,6 +30,7 @@ from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.ranking.scorers import Float32s, LinearScorer
 
 _CACHE_SIZE = 4
+_OUTPUT_START = np.float32(0.1)
 
 
 def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, context: FitContext) -> Fitted:
@@ -44,6 +45,8 @@ def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, cont
         return judge_scorer(make_scorer(architecture, weights, data), data.validation, context)
 
     initial = initial_parameters(architecture, data.n_users, training.random_seed)
+    # Outputs start near the mean: what random outputs say of a user, few ratings do not unlearn.
+    initial["output_kernel"] *= _OUTPUT_START
     # A user whom nothing is known of is predicted the mean.
     initial["output_kernel"][:, np.bincount(inputs.indices, minlength=data.n_users) == 0] = 0
     trainer = RowTrainer(

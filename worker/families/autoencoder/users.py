@@ -28,6 +28,7 @@ from worker.families.autoencoder.encoder import (
 from worker.families.autoencoder.identity import belongs_to
 from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.families.inputs import InputRule
+from worker.process.memory import return_memory
 from worker.ranking.scorers import Float32s, Float64s, Indices, LinearScorer
 from worker.ranking.weighted_sum import RankingScorer, WeightedSum, keep_scores
 
@@ -50,9 +51,7 @@ def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, cont
     of_ease = _fit_ease(architecture, data, context)
     beside = None
     if of_ease is not None:
-        beside = keep_scores(
-            _ease_scorer(architecture, of_ease.weights, data), data.n_users, context.check_stop
-        )
+        beside = keep_scores(_ease_scorer(architecture, of_ease.weights, data), data.n_users)
 
     def judge(weights: NamedArrays) -> Judgement:
         scorer = _add(architecture, _code_scorer(architecture, weights, data), beside)
@@ -115,7 +114,9 @@ def _fit_ease(architecture: Autoencoder, data: FitData, context: FitContext) -> 
     """It is fitted again where a training is resumed: in less time than a few epochs take."""
     if not architecture.ease_weight:
         return None
-    return ease.fit(_ease_of(architecture), None, data, context)
+    fitted = ease.fit(_ease_of(architecture), None, data, context)
+    return_memory()
+    return fitted
 
 
 def _ease_of(architecture: Autoencoder) -> Ease:
