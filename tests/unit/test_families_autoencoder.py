@@ -252,11 +252,12 @@ def test_autorec_predicts_better_than_the_mean():
     assert fitted.val_rmse == pytest.approx(np.sqrt((error**2).mean()), rel=1e-9)
 
 
-def test_training_stops_by_the_objective_and_keeps_its_best_epoch():
+@pytest.mark.parametrize("of_users", [OF_USERS[0], OF_USERS[-1]], ids=lambda one: one.label)
+def test_training_stops_by_the_objective_and_keeps_its_best_epoch(of_users):
     dataset = random_dataset(60, 150, 1500)
     protocol = Protocol(objective="ndcg")
     split = split_ratings(dataset, protocol)
-    of_users, patient = OF_USERS[0], replace(TRAINING, max_epochs=30, patience=2)
+    patient = replace(TRAINING, max_epochs=30, patience=2)
     objective_of = objective_on_validation(dataset, split, protocol, predicts_ratings=False)
 
     fitted = fit(of_users, data_of(dataset, split), patient, objective_of=objective_of)

@@ -50,7 +50,7 @@ def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, cont
 
     of_ease = _fit_ease(architecture, data, context)
     beside = None
-    if of_ease is not None:
+    if of_ease is not None and context.objective_of is not None:
         beside = keep_scores(_ease_scorer(architecture, of_ease.weights, data), data.n_users)
 
     def judge(weights: NamedArrays) -> Judgement:
