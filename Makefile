@@ -57,15 +57,19 @@ status: $(SETUP) ## services, workers, progress of the sweeps
 	@$(RECSWEEP) status
 
 .PHONY: cancel
-cancel: $(SETUP) ## stop the running sweep; make sweep resumes it
+cancel: $(SETUP) ## stop the running sweep and its refits; make sweep resumes it
 	@$(RECSWEEP) cancel
 
 .PHONY: leaderboard
 leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
 	@$(RECSWEEP) leaderboard
 
+.PHONY: compare
+compare: $(SETUP) ## two trials, and for whom which is better: make compare A=label B=label [SWEEP=name]
+	@$(RECSWEEP) compare
+
 .PHONY: recommend
-recommend: $(SETUP) ## top-20 of a user: make recommend USER=2000 [TRIAL=concatenate_50_64_32_1]
+recommend: $(SETUP) ## top-20 of a user, USER=2000, or of anybody, HISTORY=file or HISTORY=1,260:5 [TRIAL=label]
 	@$(RECSWEEP) recommend
 
 .PHONY: queries
@@ -81,7 +85,7 @@ verify: $(SETUP) ## recompute the metrics from the saved models, check every sto
 	@$(RECSWEEP) verify
 
 .PHONY: promote
-promote: $(SETUP) ## serve a trial in best_recommendations: make promote TRIAL=label [NOTE="why"]
+promote: $(SETUP) ## train a trial on all ratings and serve it: make promote TRIAL=label [REFIT=0 NOTE="why"]
 	@$(RECSWEEP) promote
 
 .PHONY: rollback

@@ -3,11 +3,13 @@
 import click
 
 from scheduler.commands.access import analyst, psql
+from scheduler.commands.comparison import compare_trials
 from scheduler.commands.housekeeping import clean, prune
+from scheduler.commands.promotion import promote
 from scheduler.commands.questions import queries, query
 from scheduler.commands.results import leaderboard, recommend
 from scheduler.commands.services import down, flower, logs, status, watch
-from scheduler.commands.serving import promote, rollback
+from scheduler.commands.serving import rollback
 from scheduler.commands.sweeps import cancel, sweep
 from scheduler.commands.verification import verify
 
@@ -18,7 +20,7 @@ def recsweep() -> None:
 
 
 for command in (
-    *(sweep, status, cancel, leaderboard, recommend),
+    *(sweep, status, cancel, leaderboard, compare_trials, recommend),
     *(queries, query, verify, promote, rollback, prune, analyst),
     *(psql, flower, logs, watch, down, clean),
 ):

@@ -20,8 +20,14 @@ PERIOD_SECONDS = 0.5
 DATABASE_RETRY_SECONDS = 2.0
 # Longer than a worker needs to take the next trial.
 STALL_SECONDS = 10.0
+# Longer than a worker, or its task processes, need to start on a busy machine.
+STARTING_SECONDS = 45.0
 _TERMINAL = ("succeeded", "failed", "cancelled")
 _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "yellow", "queued": "dim"}
+
+
+# What gives the trials that are watched, as they are now.
+_Read = Callable[[], list[Trial]]
 
 
 def watch_sweep(
@@ -32,17 +38,27 @@ def watch_sweep(
     Where the sweep's objective is not the RMSE, which is always shown, it is shown too. When nothing moves
     for a while it says what it waits for.
     """
+    return _watch(lambda: store.sweep_trials(engine, sweep_id), broker_url, console, objective)
+
+
+def watch_trial(engine: Engine, broker_url: str, trial_id: int, console: PlainConsole) -> Trial:
+    """The same for one trial, such as a refit."""
+    (trial,) = _watch(lambda: [store.get_trial(engine, trial_id)], broker_url, console)
+    return trial
+
+
+def _watch(read: _Read, broker_url: str, console: PlainConsole, objective: str = "rmse") -> list[Trial]:
     started = time.monotonic()
     stall = Stall(broker_url)
     if not console.is_terminal:
-        return _watch_plainly(engine, sweep_id, console, stall, objective)
+        return _watch_plainly(read, console, stall, objective)
     bar = Progress(
         PlainColumn("{task.description}"), BarColumn(bar_width=40), PlainColumn("{task.fields[left]}")
     )
     task = bar.add_task("", total=1.0, left="")
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while True:
-            trials = _read(engine, sweep_id, console)
+            trials = _read_patiently(read, console)
             fraction = done_fraction(trials)
             n_ended = sum(trial.status in _TERMINAL for trial in trials)
             bar.update(
@@ -67,7 +83,8 @@ def done_fraction(trials: Sequence[Trial]) -> float:
         if trial.status in _TERMINAL:
             done += cost
         elif trial.status == "running" and trial.config.training is not None:
-            done += cost * min((trial.epoch or 0) / trial.config.training.max_epochs, 1.0)
+            n_epochs = trial.n_epochs or trial.config.training.max_epochs
+            done += cost * min((trial.epoch or 0) / n_epochs, 1.0)
     return done / total if total else float(all(trial.status in _TERMINAL for trial in trials))
 
 
@@ -111,30 +128,34 @@ class Stall:
             self._state, self._moved_at, self._reason = state, now, None
         elif now - max(self._moved_at, self._asked_at) >= STALL_SECONDS:
             self._asked_at = now
+            why = why_waiting(self._broker_url, now - self._moved_at)
             n_queued = sum(trial.status == "queued" for trial in trials)
-            self._reason = f"{n_queued} trials wait, none runs: {why_waiting(self._broker_url)}"
+            waiting = "1 trial waits" if n_queued == 1 else f"{n_queued} trials wait"
+            self._reason = f"{waiting}, none runs: {why}" if why else None
         return self._reason
 
 
-def why_waiting(broker_url: str) -> str:
-    """Why queued trials are not taken, as far as it can be seen from here."""
+def why_waiting(broker_url: str, waited_seconds: float) -> str | None:
+    """Why queued trials are not taken, as far as it can be seen from here; None while workers just start."""
     try:
         require_broker(broker_url)
         workers = find_workers(broker_url)
     except ServiceError as error:
         return str(error)
     if not workers:
+        if waited_seconds < STARTING_SECONDS:
+            return None
         return "no worker answers; `make status` shows the services, `make logs` their last words"
+    if any(worker.uptime_seconds < STARTING_SECONDS for worker in workers.values()):
+        return None
     return f"{', '.join(workers)} answers but took none yet; the watcher publishes again what has no message"
 
 
-def _watch_plainly(
-    engine: Engine, sweep_id: int, console: PlainConsole, stall: Stall, objective: str
-) -> list[Trial]:
+def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall, objective: str) -> list[Trial]:
     reason = None
     shown: dict[int, tuple[str, int]] = {}
     while True:
-        trials = _read(engine, sweep_id, console)
+        trials = _read_patiently(read, console)
         n_ended = sum(trial.status in _TERMINAL for trial in trials)
         for trial in trials:
             state = (trial.status, trial.attempt)
@@ -164,7 +185,7 @@ def _plain_line(trial: Trial, n_ended: int, n_trials: int, objective: str = "rms
     return line
 
 
-def _read(engine: Engine, sweep_id: int, console: PlainConsole) -> list[Trial]:
+def _read_patiently(read: _Read, console: PlainConsole) -> list[Trial]:
     """The trials, however long the database is away; a line when it goes and one when it is back."""
 
     def say_once(state: RetryCallState) -> None:
@@ -176,7 +197,7 @@ def _read(engine: Engine, sweep_id: int, console: PlainConsole) -> list[Trial]:
         wait=wait_fixed(DATABASE_RETRY_SECONDS),
         before_sleep=say_once,
     )
-    trials: list[Trial] = retrying(store.sweep_trials, engine, sweep_id)
+    trials: list[Trial] = retrying(read)
     if retrying.statistics["attempt_number"] > 1:
         console.print("the database is back")
     return trials

@@ -5,11 +5,13 @@ to remember to escape it; a style is given as a style (`style="red"`, or `styled
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import Task, TextColumn
 from rich.style import Style
 from rich.table import Table
@@ -20,6 +22,7 @@ from shared.plain_text import one_line
 
 # A pipe or a file has no width: wide enough for every table.
 _NO_TERMINAL_WIDTH = 160
+_ANY_WIDTH = 10_000
 
 
 class PlainConsole(Console):
@@ -78,6 +81,25 @@ def new_table(title: str, *columns: str) -> Table:
 def new_list(*columns: str) -> Table:
     """A table without lines and title, for what changes on the screen."""
     return Table(*columns, box=None, pad_edge=False)
+
+
+def fit_columns(table: Table, least_important: Sequence[str], width: int) -> list[str]:
+    """Take out columns, the least important first, until the table fits; gives the headers of those.
+
+    A terminal that is too narrow would shorten names until nothing of them is left.
+    """
+    left_out = []
+    for header in least_important:
+        if Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum <= width:
+            break
+        kept = [column for column in table.columns if column.header != header]
+        if len(kept) < len(table.columns):
+            table.columns[:] = kept
+            # A column knows its place: the last one is measured without the space to its right.
+            for place, column in enumerate(kept):
+                column._index = place
+            left_out.append(header)
+    return left_out
 
 
 def styled(text: str, style: str | Style) -> Text:

@@ -151,8 +151,16 @@ def find_messages(broker_url: str) -> Messages:
     )
 
 
-def find_workers(broker_url: str, timeout_seconds: float = 1.5) -> dict[str, int]:
-    """Name of every worker that answers within the time, with its number of task processes."""
+@dataclass(frozen=True)
+class Worker:
+    """A worker that answers. It does so before its task processes have loaded what they need."""
+
+    n_processes: int
+    uptime_seconds: float
+
+
+def find_workers(broker_url: str, timeout_seconds: float = 1.5) -> dict[str, Worker]:
+    """Every worker that answers within the time, by its name."""
     app.conf.broker_url = broker_url
     try:
         with app.connection_for_write(transport_options=_IMPATIENT) as connection:
@@ -160,7 +168,13 @@ def find_workers(broker_url: str, timeout_seconds: float = 1.5) -> dict[str, int
             answers: dict[str, Any] = inspect.stats() or {}
     except (KombuError, RedisError, OSError) as error:
         raise ServiceError(f"cannot ask the workers by way of the broker: {error}") from error
-    return {name: len(answers[name].get("pool", {}).get("processes", ())) for name in sorted(answers)}
+    return {
+        name: Worker(
+            n_processes=len(answers[name].get("pool", {}).get("processes", ())),
+            uptime_seconds=float(answers[name].get("uptime", 0)),
+        )
+        for name in sorted(answers)
+    }
 
 
 def require_broker(broker_url: str) -> None:

@@ -1,7 +1,7 @@
 """Small data sets, configurations and results for tests; every number follows from the arguments."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -22,6 +22,7 @@ from shared.store import (
     RatedItems,
     Sweep,
     TrialResult,
+    UserResults,
     add_trials,
     claim_trial,
     create_sweep,
@@ -32,6 +33,7 @@ from shared.store import (
 )
 
 DEFAULT_SEED = TrainingConfig().random_seed
+RANKINGS = ("ndcg", "recall", "precision", "map", "hit_rate", "mrr")
 _tags = itertools.count(1)
 
 
@@ -105,6 +107,31 @@ def make_epochs(n_epochs: int) -> tuple[EpochRecord, ...]:
     )
 
 
+def make_user_results(
+    dataset: Dataset, *, error: float = 0.9, ndcg: float = 0.1, seed: int = 0, predicts_ratings: bool = True
+) -> UserResults:
+    """One held out rating a user; the last third of the users have no relevant item.
+
+    Errors are about `error` and ndcg about `ndcg`: every user has a level, from half to one and a half,
+    around which trials scatter by a tenth, by `seed`. User u has u + 1 training ratings.
+    """
+    n_users = dataset.n_users
+    level = np.random.default_rng(99).uniform(0.5, 1.5, n_users)
+    of_trial = level + np.random.default_rng(seed).normal(0, 0.1, n_users)
+    of_trial /= of_trial.mean()
+    rankings = {name: (ndcg * of_trial).astype(np.float32) for name in RANKINGS}
+    for values in rankings.values():
+        values[2 * n_users // 3 :] = np.nan
+    return UserResults(
+        user_index=np.arange(n_users, dtype=np.int32),
+        n_train_ratings=np.arange(1, n_users + 1, dtype=np.int32),
+        n_ratings=np.ones(n_users, np.int32),
+        squared_error=error**2 * of_trial if predicts_ratings else None,
+        absolute_error=error * of_trial if predicts_ratings else None,
+        rankings=rankings,
+    )
+
+
 def make_result(
     dataset: Dataset,
     *,
@@ -113,8 +140,9 @@ def make_result(
     k: int = 2,
     seed: int = 0,
     n_epochs: int = 3,
+    user_results: Mapping[str, UserResults] | None = None,
 ) -> TrialResult:
-    """A whole result; without epochs it is that of a baseline."""
+    """A whole result; without epochs that of a baseline, without results of users that of version 0.1."""
     epochs = make_epochs(n_epochs)
     return TrialResult(
         n_parameters=77,
@@ -131,6 +159,7 @@ def make_result(
         log_url="file:///models/trial.log",
         train_seconds=1.5,
         peak_memory_bytes=1_000_000,
+        user_results=user_results or {},
     )
 
 

@@ -142,7 +142,7 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
     )
     _save(engine, claim, result, dataset)
     objective = claim.protocol.objective
-    value = result.metrics["validation"].get(objective)
+    value = result.metrics.get("validation", {}).get(objective)
     judged = "" if value is None else f"{objective} {value:.4f} "
     return f"{claim.label}: {judged}in {result.train_seconds:.1f} s"
 

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.artifacts import read_artifact, write_artifact
-from shared.datasets import Dataset, Split, n_item_rows, split_ratings
+from shared.datasets import Dataset, Split, n_item_rows, refit_split, split_ratings
 from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.contract import FitContext, FitData, Fitted
 from worker.families.registry import family_of, file_suffix, pack_model
-from worker.metrics import measure
+from worker.metrics import Evaluation, evaluate
 from worker.metrics.objective import objective_on_validation
 from worker.observations import Observations
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
@@ -78,14 +78,16 @@ def run_trial(
         f"trial {claim.trial_id} {claim.label}, sweep {claim.sweep_id}, attempt {claim.attempt}, "
         f"data {claim.dataset_name} {claim.fingerprint}, {claim.protocol}"
     )
+    if claim.refit_of is not None:
+        log.write(f"refit of trial {claim.refit_of}: it learns from all {dataset.n_ratings:,} ratings")
     try:
         # An attempt that is killed before its first epoch has a log too.
         log.save()
-        split = split_ratings(dataset, claim.protocol)
+        split = split_of(claim.refit_of, dataset, claim.protocol)
         architecture, training = claim.config.architecture, claim.config.training
         data = fit_data(dataset, split, claim.protocol)
         family = family_of(architecture)
-        n_epochs = training.max_epochs if training else None
+        n_epochs = claim.n_epochs or (training.max_epochs if training else None)
         started = time.perf_counter()
         objective_of = objective_on_validation(
             dataset, split, claim.protocol, predicts_ratings=architecture.predicts_ratings
@@ -98,6 +100,7 @@ def run_trial(
             objective_of=objective_of,
             checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
             is_larger_better=claim.protocol.is_larger_better,
+            n_epochs=claim.n_epochs,
         )
         fitted = family.fit(architecture, training, data, context)
         train_seconds = time.perf_counter() - started
@@ -111,7 +114,7 @@ def run_trial(
         model_url = None
         if not claim.config.is_baseline:
             model_url = f"{attempt_folder(artifacts_url, claim)}/{claim.label}{file_suffix(family)}"
-            write_artifact(model_url, pack_model(fitted))
+            write_artifact(model_url, pack_model(family, fitted))
         scorer = family.make_scorer(architecture, fitted.weights, data)
         check_stop()
         return _evaluate(claim, dataset, split, fitted, scorer, log, train_seconds, model_url)
@@ -130,6 +133,11 @@ def _show(
         f"epoch {epoch.epoch}{of_all} - {epoch.seconds:.2f}s - loss: {epoch.loss:.4f}{_measured(epoch)}"
     )
     on_epoch(epoch)
+
+
+def split_of(refit_of: int | None, dataset: Dataset, protocol: Protocol) -> Split:
+    """The split that a trial learns and is judged by; a refit, of the trial `refit_of`, learns from all."""
+    return split_ratings(dataset, protocol) if refit_of is None else refit_split(dataset)
 
 
 def _measured(epoch: EpochRecord) -> str:
@@ -182,14 +190,19 @@ def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it le
 ) -> TrialResult:
     protocol, predicts = claim.protocol, claim.config.architecture.predicts_ratings
     rankings = recommend_all(scorer, dataset, split, protocol)
-    metrics = measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    # A refit holds no rating out: nothing judges it.
+    evaluation = Evaluation({}, {})
+    if claim.refit_of is None:
+        evaluation = evaluate(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    metrics = evaluation.metrics
     for part, values in metrics.items():
         log.write(f"{part}: " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    rmse = metrics.get("validation", {}).get("rmse")
     return TrialResult(
         n_parameters=fitted.n_parameters,
         best_epoch=fitted.best_epoch,
         val_loss=fitted.val_loss,
-        val_rmse=fitted.val_rmse if fitted.val_rmse is not None else metrics["validation"].get("rmse"),
+        val_rmse=fitted.val_rmse if fitted.val_rmse is not None else rmse,
         metrics=metrics,
         epochs=fitted.epochs,
         recommendations=rankings.recommendations,
@@ -198,4 +211,5 @@ def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it le
         log_url=log.url,
         train_seconds=train_seconds,
         peak_memory_bytes=peak_memory_bytes(),
+        user_results=evaluation.user_results,
     )

@@ -6,8 +6,11 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.commands.histories import recommend_for_history
+from scheduler.verdicts.words import against_leader, baseline_warning, verdict_lines
+from scheduler.verdicts.writing import ensure_verdicts
 from shared import store
-from shared.console import console, describe_data, new_table
+from shared.console import console, describe_data, fit_columns, new_table
 from shared.datasets import canonical_id
 from shared.domain.families.tower import Tower
 from shared.errors import SpecError
@@ -24,8 +27,16 @@ def leaderboard(sweep_name: str | None, metric: str | None) -> None:
 
 
 def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -> None:
-    """The leaderboard as a table, and in words which architectures do not beat the baselines."""
+    """The leaderboard as a table, and in words who ties and which architectures do not beat the baselines.
+
+    Missing verdicts are computed, unless trials are still to come. If a baseline leads, that comes first.
+    """
+    are_judged = ensure_verdicts(engine, sweep)
     rows = store.leaderboard(engine, sweep.sweep_id)
+    verdicts = store.verdicts_of(engine, sweep.sweep_id) if are_judged else []
+    by_trial = {verdict.trial_id: verdict for verdict in verdicts}
+    if warning := baseline_warning(rows, verdicts):
+        console.print(warning, style="yellow")
     k, objective = sweep.protocol.k, sweep.protocol.objective
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
     table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}, by {objective}", "", "trial")
@@ -34,6 +45,8 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
     columns = ["RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", *([f"test {objective}"] if has_test else [])]
     for name in (*columns, *more, "weights", "epoch", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
+    if verdicts:
+        table.add_column("against the leader", no_wrap=True)
     for row in rows:
         table.add_row(
             str(row.rank),
@@ -47,9 +60,18 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
             "" if row.n_parameters is None else f"{row.n_parameters:,}",
             "" if row.best_epoch is None else str(row.best_epoch),
             "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
+            *([against_leader(by_trial.get(row.trial_id))] if verdicts else []),
             style="dim" if row.is_baseline else None,
         )
+    least = ["weights", "epoch", "coverage", f"recall@{k}", "seconds", "against the leader"]
+    left_out = fit_columns(table, least, console.width)
     console.print(table)
+    if left_out:
+        console.print(f"A wider terminal shows also: {', '.join(left_out)}")
+    for line in verdict_lines(rows, verdicts):
+        console.print(line)
+    if not are_judged:
+        console.print("Verdicts are given when no trial of the sweep is queued or running any more")
     for measure in ("RMSE", f"ndcg@{k}"):
         for line in _against_baselines(measure, rows):
             console.print(line)
@@ -104,23 +126,33 @@ def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:
 
 @click.command()
 @click.option("--user", "user_id", envvar="RECSWEEP_USER", default=None, help="Id of a user.")
+@click.option("--history", envvar="HISTORY", default=None, help="A file, or items such as 1,260:5.")
 @click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a trial; default the best.")
 @SWEEP_OPTION
-def recommend(user_id: str | None, label: str | None, sweep_name: str | None) -> None:
-    """Show a user's top-rated items with their predictions, and the recommendations."""
+def recommend(user_id: str | None, history: str | None, label: str | None, sweep_name: str | None) -> None:
+    """Show a user's top-rated items with their predictions, and the recommendations.
+
+    With --history those for somebody who is in no data, from the trial that is served.
+    """
+    if user_id and history:
+        raise SpecError("USER is somebody in the data, HISTORY somebody who is not: give one of them")
+    if history:
+        recommend_for_history(history, label, sweep_name)
     if not user_id:
-        raise SpecError("which user? make recommend USER=2000")
+        raise SpecError(
+            "which user? make recommend USER=2000; for somebody who is in no data: "
+            "make recommend HISTORY=1,260:5"
+        )
     user_id = canonical_id(user_id)
     engine, _ = open_store()
     sweep = require_sweep(engine, sweep_name)
-    row = _find_trial(engine, sweep, label)
-    recommended = store.recommendations_of(engine, row.trial_id, user_id)
-    rated = store.rating_predictions_of(engine, row.trial_id, user_id)
+    trial_id, title = _find_trial(engine, sweep, label)
+    recommended = store.recommendations_of(engine, trial_id, user_id)
+    rated = store.rating_predictions_of(engine, trial_id, user_id)
     if not rated and not recommended:
         raise SpecError(f"user {user_id!r} is not in data set {sweep.dataset_name}")
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
-    value = f" ({row.objective} {_number(row.validation_value)})" if row.validation_value is not None else ""
-    console.print(f"User {user_id}, {row.label}{value}, sweep {sweep.sweep_id} on {data}")
+    console.print(f"User {user_id}, {title}, sweep {sweep.sweep_id} on {data}")
     table = new_table("Top-rated by the user", "rank", "item_id", "rating", "prediction", "title", "genres")
     for one in rated:
         prediction, genres = _number(one.prediction), "|".join(one.genres)
@@ -133,19 +165,29 @@ def recommend(user_id: str | None, label: str | None, sweep_name: str | None) ->
     console.print(table)
 
 
-def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> LeaderboardRow:
+def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> tuple[int, str]:
+    """Id of a trial that has lists, the best one by default, and how it is called and judged."""
     rows = [row for row in store.leaderboard(engine, sweep.sweep_id) if row.status == "succeeded"]
     if not rows:
         raise SpecError(f"no trial of sweep {sweep.sweep_id} has succeeded yet: see `make status`")
     if label is None:
-        return next((row for row in rows if not row.is_baseline), rows[0])
-    for row in rows:
-        if row.label == label:
-            return row
-    raise SpecError(
-        f"TRIAL must be a succeeded trial of sweep {sweep.sweep_id}; got {label!r}, known are "
-        + ", ".join(row.label for row in rows)
-    )
+        row = next((row for row in rows if not row.is_baseline), rows[0])
+        return row.trial_id, _judged(row)
+    titles = {row.label: (row.trial_id, _judged(row)) for row in rows}
+    for refit in store.refits_of_sweep(engine, sweep.sweep_id):
+        if refit.status == "succeeded":
+            titles[refit.label] = (refit.trial_id, f"{refit.label} (trained on all ratings)")
+    if label not in titles:
+        raise SpecError(
+            f"TRIAL must be a succeeded trial of sweep {sweep.sweep_id}; got {label!r}, known are "
+            + ", ".join(titles)
+        )
+    return titles[label]
+
+
+def _judged(row: LeaderboardRow) -> str:
+    value = f" ({row.objective} {_number(row.validation_value)})" if row.validation_value is not None else ""
+    return f"{row.label}{value}"
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from datetime import timedelta
 
 import click
@@ -14,6 +15,7 @@ from scheduler.machine import (
     tail_logs,
 )
 from scheduler.monitoring import serve_metrics
+from scheduler.verdicts.writing import Judge
 from scheduler.watcher import Watcher
 from shared import store
 from shared.artifacts import read_artifact
@@ -22,6 +24,7 @@ from shared.errors import ServiceError, SpecError
 from shared.queue import find_workers
 from shared.settings import load_settings
 from shared.stop_signal import StopSignal
+from shared.store.database import create_engine
 
 
 @click.command()
@@ -50,6 +53,9 @@ def status() -> None:
             *(str(getattr(row, f"n_{state}")) for state in counts),
         )
     console.print(table)
+    for refit in store.open_refits(engine):
+        epoch = "" if refit.epoch is None else f", epoch {refit.epoch}"
+        console.print(f"Refit {refit.label} of sweep {refit.sweep_id}: {refit.status}{epoch}")
 
 
 def _workers_text(broker_url: str) -> str:
@@ -60,7 +66,9 @@ def _workers_text(broker_url: str) -> str:
         return f"Workers: {error}"
     if not workers:
         return "Workers: none answers"
-    return "Workers alive: " + ", ".join(f"{name} ({n} task processes)" for name, n in workers.items())
+    return "Workers alive: " + ", ".join(
+        f"{name} ({worker.n_processes} task processes)" for name, worker in workers.items()
+    )
 
 
 @click.command()
@@ -106,6 +114,9 @@ def watch(upgrade_schema: bool) -> None:
     stopped.listen(signal.SIGTERM, signal.SIGINT)
     if settings.metrics_port is not None:
         serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
+    # Beside the watcher and on a connection of its own: judging a large sweep takes longer than a look.
+    judge = Judge(create_engine(endpoints.database_url), stopped)
+    threading.Thread(target=judge.run, name="judge", daemon=True).start()
     Watcher(engine, endpoints.broker_url, stopped).run()
 
 

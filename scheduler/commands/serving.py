@@ -1,4 +1,4 @@
-"""Commands that decide what `best_recommendations` serves, and the words that say what it serves and why."""
+"""The command that takes a promotion back, and the words that say what is served and why."""
 
 import click
 from sqlalchemy import Engine
@@ -6,31 +6,19 @@ from sqlalchemy import Engine
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from shared import store
 from shared.console import console
-from shared.errors import SpecError
+from shared.domain.families.item_popularity import ItemPopularity
 from shared.store import ServedTrial
 
-_NOTE = click.option("--note", envvar="NOTE", default="", help="Why, for the history.")
+# The sweep file that ships for lists.
+_LISTS = "lists"
 
-
-@click.command()
-@click.option("--trial", "label", envvar="TRIAL", default=None, help="Label of a succeeded trial.")
-@SWEEP_OPTION
-@_NOTE
-def promote(label: str | None, sweep_name: str | None, note: str) -> None:
-    """Serve a trial in best_recommendations, whatever the leaderboard says, until rolled back."""
-    if not label:
-        raise SpecError("which trial? make promote TRIAL=label; `make leaderboard` lists them")
-    engine, _ = open_store()
-    sweep = require_sweep(engine, sweep_name)
-    promotion = store.promote_trial(engine, label, sweep.sweep_id, note)
-    console.print(f"Promotion {promotion.promotion_id} for data set {sweep.dataset_name}: {promotion.note}")
-    print_served(engine, sweep.dataset_name)
+NOTE_OPTION = click.option("--note", envvar="NOTE", default="", help="Why, for the history.")
 
 
 @click.command()
 @click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="That of the latest sweep.")
 @SWEEP_OPTION
-@_NOTE
+@NOTE_OPTION
 def rollback(dataset_name: str | None, sweep_name: str | None, note: str) -> None:
     """Serve again what was served before the last promotion."""
     engine, _ = open_store()
@@ -50,29 +38,37 @@ def print_served(engine: Engine, dataset_name: str) -> None:
             "no sweep on it has ended with an architecture",
         )
         return
-    warning = warn_of_lists(served)
+    warning = warn_of_lists(served, dataset_name)
     if warning:
         console.print(warning, style="yellow")
     console.print(explain_served(served, dataset_name))
 
 
-def warn_of_lists(served: ServedTrial) -> str | None:
-    """Says so when showing everybody the most rated items would be better, with both numbers."""
+def warn_of_lists(served: ServedTrial, dataset_name: str) -> str | None:
+    """Says so when showing everybody the most rated items would be better: both numbers, then what to do."""
     if served.ndcg is None or served.popularity_ndcg is None or served.ndcg >= served.popularity_ndcg:
         return None
-    return (
-        f"The lists that are served are worse than showing everybody the most rated items: ndcg@{served.k} "
-        f"{served.ndcg:.4f} against {served.popularity_ndcg:.4f}. To serve those instead: "
-        f"make promote TRIAL=baseline_item_popularity SWEEP={served.sweep_name}"
+    found = (
+        f"ndcg@{served.k} {served.ndcg:.4f} against {served.popularity_ndcg:.4f} of item popularity: the "
+        "lists that are served are worse than showing everybody the most rated items. "
     )
+    if served.sweep_name == _LISTS:
+        return found + f"To serve those: make promote TRIAL={ItemPopularity().label} SWEEP={_LISTS}"
+    return found + f"To find a model with better ones: make sweep SWEEP={_LISTS} DATASET={dataset_name}"
 
 
 def explain_served(served: ServedTrial, dataset_name: str) -> str:
-    """Which trial is served, and by which rule."""
+    """Which trial is served, by which rule, and what it learned from."""
     trial = f"{served.label} of sweep {served.sweep_id} {served.sweep_name}"
+    version = f"version {served.fingerprint} of {dataset_name}"
+    if served.is_refit:
+        trial += f", the refit of {served.chosen_label}"
+        learned = f"It learned from all {served.n_ratings:,} ratings of {version}."
+    else:
+        learned = f"It learned from the training part of the {served.n_ratings:,} ratings of {version}."
     if served.is_promoted:
-        return f"best_recommendations serves {dataset_name} with {trial}: it was promoted"
+        return f"best_recommendations serves {dataset_name} with {trial}: it was promoted. {learned}"
     return (
         f"best_recommendations serves {dataset_name} with {trial}: it leads the newest sweep that has ended. "
-        "To decide yourself: make promote TRIAL=label"
+        f"{learned} To serve it trained on all ratings, or another: make promote TRIAL=label"
     )

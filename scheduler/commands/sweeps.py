@@ -69,9 +69,11 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
 @click.command()
 @SWEEP_OPTION
 def cancel(sweep_name: str | None) -> None:
-    """Stop the latest sweep: queued trials never start, running ones stop within seconds."""
+    """Stop the latest sweep and its refits: queued trials never start, running ones stop within seconds."""
     engine, _ = open_store()
     stored_sweep = require_sweep(engine, sweep_name)
+    refits = store.refits_of_sweep(engine, stored_sweep.sweep_id)
+    open_refits = [refit.label for refit in refits if refit.status in ("queued", "running")]
     n_queued, n_running = store.cancel_sweep(engine, stored_sweep.sweep_id)
     if n_queued + n_running == 0:
         console.print(f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: nothing to cancel")
@@ -80,6 +82,8 @@ def cancel(sweep_name: str | None) -> None:
         f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: {n_queued} queued trials cancelled, "
         f"{n_running} running ones stop within seconds. `make sweep` resumes it."
     )
+    if open_refits:
+        console.print(f"Among them {', '.join(open_refits)}, which `make promote` takes up again.")
 
 
 def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:

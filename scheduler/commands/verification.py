@@ -1,4 +1,4 @@
-"""The command that recomputes results: the worker's code, on what the scheduler found."""
+"""The command that recomputes results, and how a command of the worker is run on what the scheduler found."""
 
 import os
 import sys
@@ -6,8 +6,9 @@ import sys
 import click
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.machine import Endpoints
 from scheduler.machine.programs import program_environment
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 
 
 @click.command()
@@ -18,6 +19,18 @@ def verify(sweep_name: str | None) -> None:
     engine, endpoints = open_store(settings)
     sweep = require_sweep(engine, sweep_name)
     engine.dispose()
-    environment = os.environ | program_environment(settings, settings.state_dir.resolve(), endpoints)
-    command = [sys.executable, "-m", "worker.verify", str(sweep.sweep_id)]
-    os.execve(command[0], command, environment)  # noqa: S606  It becomes it.
+    command, environment = verifying(settings, endpoints, sweep.sweep_id)
+    os.execve(command[0], command, os.environ | environment)  # noqa: S606  It becomes it.
+
+
+def verifying(
+    settings: Settings, endpoints: Endpoints, sweep_id: int, trial_id: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """The worker's command that verifies a sweep, or one trial of it, and the variables that it needs."""
+    arguments = [str(sweep_id), *(["--trial", str(trial_id)] if trial_id is not None else [])]
+    return [sys.executable, "-m", "worker.verify", *arguments], worker_environment(settings, endpoints)
+
+
+def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
+    """What a command of the worker needs to find everything that this command has found."""
+    return program_environment(settings, settings.state_dir.resolve(), endpoints)

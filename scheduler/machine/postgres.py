@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,11 +12,11 @@ import psycopg2
 
 from scheduler.free_ports import LOOPBACK
 from scheduler.machine.accounts import Account, postgres_account, run_as
-from scheduler.machine.patience import ask_until
 from scheduler.machine.places import choose_place, remove_outside
 from scheduler.machine.ports import free_port
 from scheduler.machine.processes import end_processes, find_servers, wait_for_end
 from scheduler.machine.secret import new_password
+from scheduler.machine.unsupervised import running_server
 from shared.errors import ServiceError
 from shared.files import write_whole
 
@@ -196,33 +195,19 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
         folder, None, port=free_port(), password=new_password(), admin_password=new_password()
     )
     prepare_data(server, sync=False)
-    account = server.account
-    log = folder / "postgres.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*server.command(), "-c", "fsync=off"],
-            cwd=server.home,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=[] if account else None,
-        )
     try:
-        problem = ask_until(
-            lambda: can_connect(server.url), lambda problem: not problem or process.poll() is not None, 30
-        )
-        if problem:
-            raise ServiceError(f"PostgreSQL did not start: {problem}; see {log}")
-        yield server
+        with running_server(
+            "PostgreSQL",
+            [*server.command(), "-c", "fsync=off"],
+            lambda: can_connect(server.url),
+            signal.SIGINT,
+            home=server.home,
+            log=folder / "postgres.log",
+            account=server.account,
+        ):
+            yield server
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # A killed server leaves its children.
         end_processes(find_servers(server.data), signal.SIGQUIT, timeout_seconds=5)
         remove_outside(folder)
 

@@ -1,7 +1,7 @@
 """One Redis server (the Valkey binary): its configuration file, its command line, its readiness."""
 
 import contextlib
-import subprocess
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,9 +10,9 @@ from pathlib import Path
 import redis
 
 from scheduler.free_ports import LOOPBACK
-from scheduler.machine.patience import ask_until
 from scheduler.machine.ports import free_port
 from scheduler.machine.secret import new_password, write_if_changed
+from scheduler.machine.unsupervised import running_server
 from shared.errors import ServiceError
 
 _CONFIG_NAME = "redis.conf"
@@ -94,22 +94,12 @@ def running_redis(folder: Path) -> Iterator[RedisServer]:
     """A server of its own in a folder, without a supervisor, ended with the block: for tests."""
     server = RedisServer(folder / "redis", free_port(), new_password())
     write_config(server)
-    log = folder / "redis.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            server.command(), cwd=server.home, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        problem = ask_until(
-            lambda: can_ping(server.url), lambda problem: not problem or process.poll() is not None, 30
-        )
-        if problem:
-            raise ServiceError(f"Redis did not start: {problem}; see {log}")
+    with running_server(
+        "Redis",
+        server.command(),
+        lambda: can_ping(server.url),
+        signal.SIGTERM,
+        home=server.home,
+        log=folder / "redis.log",
+    ):
         yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -33,8 +33,8 @@ from shared.ending import run_in_foreground
 
 # Options of the product's commands that are passed on into the container.
 _PASSED = (
-    *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "C", "Q", "ARGS", "RECSWEEP_USER", "KEEP", "NOTE"),
-    *("YES", "ANALYST_PASSWORD", "TERM"),
+    *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "REFIT", "C", "Q", "ARGS", "RECSWEEP_USER", "A", "B"),
+    *("HISTORY", "METRIC", "KEEP", "NOTE", "YES", "ANALYST_PASSWORD", "TERM"),
 )
 
 
@@ -113,6 +113,9 @@ def run(arguments: list[str]) -> int:
     environment = dict(os.environ)
     if arguments[0] == "sweep":
         _prepare_sweep(environment)
+    history = environment.get("HISTORY", "")
+    if arguments[0] == "recommend" and _is_file(history):
+        environment["HISTORY"] = _copy_file(Path(history))
     passed = [word for name in _PASSED if environment.get(name) for word in ("--env", name)]
     terminal = []
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -131,7 +134,7 @@ def _prepare_sweep(environment: dict[str, str]) -> None:
         _start(find_compose(), _n_workers())
     sweep = environment.get("SWEEP", "")
     if sweep.endswith(".toml") or "/" in sweep:
-        environment["SWEEP"] = _copy_sweep_file(Path(sweep))
+        environment["SWEEP"] = _copy_file(Path(sweep))
 
 
 def _show_data(folder: Path) -> bool:
@@ -147,7 +150,16 @@ def _show_data(folder: Path) -> bool:
     return True
 
 
-def _copy_sweep_file(path: Path) -> str:
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        # Too long for a path.
+        return False
+
+
+def _copy_file(path: Path) -> str:
+    """Put a file of the person's into the scheduler's container; gives its place there."""
     try:
         content = path.read_bytes()
     except OSError as error:

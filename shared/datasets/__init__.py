@@ -5,7 +5,7 @@ from shared.datasets.ids import canonical_id, is_integer_id, sort_ids
 from shared.datasets.prepared import load_prepared, store_prepared
 from shared.datasets.sources.download import DownloadError, download_progress
 from shared.datasets.sources.known_sets import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
-from shared.datasets.splits import Split, n_item_rows, split_ratings
+from shared.datasets.splits import Split, n_item_rows, refit_split, split_ratings
 
 __all__ = [
     "REGISTRY",
@@ -20,6 +20,7 @@ __all__ = [
     "load_prepared",
     "n_item_rows",
     "read_dataset",
+    "refit_split",
     "resolve_dataset",
     "sort_ids",
     "split_ratings",

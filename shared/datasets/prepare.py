@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from shared.datasets.dataset import Dataset
 from shared.datasets.ids import canonical_id, sort_ids
@@ -72,6 +71,8 @@ def prepare_dataset(
 
 def _distinct_ids(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], list[str]]:
     """For every row the position of its id in the list of distinct ids, and that list, canonical."""
+    import pandas as pd  # noqa: PLC0415  Slow to load, and few commands need it.
+
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
     return codes, [canonical_id(value) for value in distinct.tolist()]
 
@@ -95,6 +96,8 @@ def _check_in_catalogue(item_index: npt.NDArray[np.int32], table: RatingTable) -
 def _check_unique(
     user_index: npt.NDArray[np.int32], item_index: npt.NDArray[np.int32], n_items: int, table: RatingTable
 ) -> None:
+    import pandas as pd  # noqa: PLC0415  Slow to load, and few commands need it.
+
     pair = user_index.astype(np.int64) * n_items + item_index
     repeated = pd.Series(pair).duplicated().to_numpy()
     if repeated.any():

@@ -34,7 +34,8 @@ class Trial:
     """One stored trial as progress and plan need it; `epoch`, `val_rmse` and `objective` are those of now.
 
     `config_hash` and `label` are those it was stored with. `objective` is the value of the sweep's objective
-    on validation, None where it was not measured.
+    on validation, None where it was not measured. `refit_of` is the id of the chosen trial where it is a
+    refit. `n_epochs`: the most that it may have.
     """
 
     trial_id: int
@@ -54,6 +55,10 @@ class Trial:
     started_at: datetime | None
     finished_at: datetime | None
     objective: float | None = None
+    best_epoch: int | None = None
+    model_url: str | None = None
+    refit_of: int | None = None
+    n_epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,11 @@ class QueuedTrial:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to run one attempt of a trial, and all that is needed to run it."""
+    """The right to run one attempt of a trial, and all that is needed to run it.
+
+    `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings; `n_epochs` is
+    how many epochs it has then, those that were best for the chosen trial, where the family has any.
+    """
 
     trial_id: int
     attempt: int
@@ -85,6 +94,8 @@ class Claim:
     protocol: Protocol
     dataset_name: str
     fingerprint: str
+    refit_of: int | None = None
+    n_epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -196,15 +207,20 @@ class Promotion:
 class ServedTrial:
     """What best_recommendations shows for a data set, and how good its lists are.
 
-    `ndcg` and that of item popularity in the same sweep are at `k`; None where they were not measured.
+    `chosen_label`: of the trial that was chosen by its metrics, which is another one where this is a refit.
+    `n_ratings`: those of this version of the data set. `ndcg`, of the chosen trial, and that of item
+    popularity in the same sweep are at `k`; None where they were not measured.
     """
 
     trial_id: int
     label: str
+    is_refit: bool
+    chosen_label: str
     sweep_id: int
     sweep_name: str
     is_promoted: bool
     fingerprint: str
+    n_ratings: int
     k: int
     ndcg: float | None
     popularity_ndcg: float | None

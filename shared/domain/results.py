@@ -1,7 +1,7 @@
 """What a trial leaves: its epochs, its lists, and all of it together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +53,30 @@ class RatedItems:
 
 
 @dataclass(frozen=True, eq=False)
+class UserResults:
+    """What each user with held out ratings in one part of the split adds to the metrics of a trial.
+
+    user_index: (n_users,) int32, ascending      n_train_ratings: (n_users,) int32, what is learned from
+    n_ratings: (n_users,) int32, the held out ones      squared_error, absolute_error: (n_users,) float64,
+    sums over these; None where no rating is predicted      rankings: by name of the metric, without its k,
+    (n_users,) float32, NaN for users without a relevant item
+    """
+
+    user_index: npt.NDArray[np.int32]
+    n_train_ratings: npt.NDArray[np.int32]
+    n_ratings: npt.NDArray[np.int32]
+    squared_error: npt.NDArray[np.float64] | None
+    absolute_error: npt.NDArray[np.float64] | None
+    rankings: Mapping[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
 class TrialResult:
     """All that a succeeded trial leaves in the database, written in one transaction.
 
-    `metrics` are by part of the split (validation, test) and name (`rmse`, `ndcg@20`, …). A family without
-    epochs has none, nor `best_epoch` and `val_loss`; one that predicts no ratings has no `val_rmse`; a
-    baseline has no `model_url`.
+    `metrics` are by part of the split (validation, test) and name (`rmse`, `ndcg@20`, …); `user_results` by
+    part, none where nothing was held out. A family without epochs has none, nor `best_epoch` and `val_loss`;
+    one that predicts no ratings has no `val_rmse`; a baseline has no `model_url`.
     """
 
     n_parameters: int
@@ -73,3 +91,4 @@ class TrialResult:
     log_url: str
     train_seconds: float
     peak_memory_bytes: int
+    user_results: Mapping[str, UserResults] = field(default_factory=dict)

@@ -22,7 +22,8 @@ from shared.domain.records import (
     Trial,
     TrialStatus,
 )
-from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult
+from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult, UserResults
+from shared.domain.verdicts import RankedTrial, Verdict
 from shared.errors import FailureReason
 from shared.store.access import grant_analyst
 from shared.store.checks import list_checks, verify_recommendations
@@ -32,7 +33,9 @@ from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials,
 from shared.store.installation import artifact_root
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
+from shared.store.refits import open_refits, queue_refit, refits_of_sweep
 from shared.store.reports import (
+    kept_by_its_version,
     leaderboard,
     metric_values,
     metrics_of,
@@ -57,11 +60,15 @@ from shared.store.trials import (
     add_trials,
     attempt_logs,
     cancel_sweep,
+    find_trial,
+    get_trial,
     queued_trials,
     record_log,
     requeue_trials,
     sweep_trials,
 )
+from shared.store.user_results import StoredUserResults, parts_with_user_results, stored_user_results
+from shared.store.verdicts import judged_state, ranked_trials, save_verdicts, sweeps_to_judge, verdicts_of
 
 __all__ = [
     "TRIAL_STATUSES",
@@ -76,15 +83,19 @@ __all__ = [
     "Query",
     "QueuedTrial",
     "RankedItems",
+    "RankedTrial",
     "RatedItems",
     "RatingPrediction",
     "Recommendation",
     "ServedTrial",
+    "StoredUserResults",
     "Sweep",
     "SweepProgress",
     "Trial",
     "TrialResult",
     "TrialStatus",
+    "UserResults",
+    "Verdict",
     "add_trials",
     "artifact_root",
     "attempt_logs",
@@ -97,9 +108,13 @@ __all__ = [
     "fail_trial",
     "find_dataset",
     "find_sweep",
+    "find_trial",
     "finish_trial",
     "get_sweep",
+    "get_trial",
     "grant_analyst",
+    "judged_state",
+    "kept_by_its_version",
     "latest_sweep",
     "leaderboard",
     "list_checks",
@@ -110,23 +125,32 @@ __all__ = [
     "metric_values",
     "metrics_of",
     "old_sweeps",
+    "open_refits",
+    "parts_with_user_results",
     "promote_trial",
     "prune_sweeps",
+    "queue_refit",
     "queued_trials",
+    "ranked_trials",
     "rating_predictions_of",
     "recommendations_of",
     "record_epoch",
     "record_log",
     "recover_lost_trials",
+    "refits_of_sweep",
     "release_trial",
     "requeue_trials",
     "rollback_promotion",
     "run_query",
     "save_dataset",
+    "save_verdicts",
     "served_trial",
     "stored_rating_predictions",
     "stored_recommendations",
+    "stored_user_results",
     "sweep_progress",
     "sweep_trials",
+    "sweeps_to_judge",
+    "verdicts_of",
     "verify_recommendations",
 ]

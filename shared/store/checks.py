@@ -1,5 +1,7 @@
 """Checks of the contract of recommendations, by SQL over a whole sweep (`sql/checks`, one rule a file)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
@@ -18,7 +20,8 @@ _TEMPORARY = """
     create temporary table checked_ratings (
         user_id text collate "C" not null, item_id text collate "C" not null, rating real not null
     ) on commit drop;
-    create temporary table checked_candidates (item_id text collate "C" primary key) on commit drop
+    create temporary table checked_candidates (item_id text collate "C" primary key) on commit drop;
+    create temporary table checked_trials (trial_id integer primary key) on commit drop
 """
 _SWEEP = text("""
     select sweeps.protocol, datasets.fingerprint
@@ -26,7 +29,8 @@ _SWEEP = text("""
     join datasets using (dataset_id)
     where sweeps.sweep_id = :sweep_id
 """)
-_LABELS = text("select trial_id, label from trials where sweep_id = :sweep_id order by trial_id")
+_LABELS = text("select trial_id, label from trials where trial_id = any(:trial_ids) order by trial_id")
+_CHECK = text("insert into checked_trials (trial_id) select unnest(cast(:trial_ids as integer[]))")
 
 
 def list_checks() -> list[tuple[str, str]]:
@@ -34,10 +38,13 @@ def list_checks() -> list[tuple[str, str]]:
     return [(path.stem, _rule(path.read_text("utf-8"))) for path in sorted(_FOLDER.glob("*.sql"))]
 
 
-def verify_recommendations(engine: Engine, sweep_id: int, dataset: Dataset, split: Split) -> list[Difference]:
-    """What in the stored lists of a sweep breaks the contract; empty when all is as it should be.
+def verify_recommendations(
+    engine: Engine, sweep_id: int, dataset: Dataset, split: Split, trial_ids: Sequence[int]
+) -> list[Difference]:
+    """What in the stored lists of some trials of a sweep breaks the contract; empty when nothing does.
 
-    Raises StoreError when the sweep was run on other data.
+    `split` is the one that these trials learned by: that of refits is another. Raises StoreError when the
+    sweep was run on other data.
     """
     differences = []
     with transaction(engine) as connection:
@@ -47,7 +54,8 @@ def verify_recommendations(engine: Engine, sweep_id: int, dataset: Dataset, spli
             raise StoreError(f"sweep {sweep_id} cannot be verified with data {dataset.fingerprint}: {found}")
         min_support = parse_protocol(sweep.protocol).min_support
         _copy_expectations(connection, dataset, split, min_support)
-        trials = connection.execute(_LABELS, {"sweep_id": sweep_id}).all()
+        connection.execute(_CHECK, {"trial_ids": list(trial_ids)})
+        trials = connection.execute(_LABELS, {"trial_ids": list(trial_ids)}).all()
         labels: dict[int, str] = {row.trial_id: row.label for row in trials}
         for name, _ in list_checks():
             check = text((_FOLDER / f"{name}.sql").read_text("utf-8"))

@@ -33,7 +33,7 @@ def claim_trial(
                     finished_at = null, lease_expires_at = clock_timestamp() + make_interval(secs => :lease)
                 where trial_id = :trial_id and attempt < attempts_allowed and cancel_requested_at is null
                     and (status = 'queued' or (status = 'running' and lease_expires_at < clock_timestamp()))
-                returning attempt, sweep_id, label, config
+                returning attempt, sweep_id, label, config, refit_of
             """),
             {"trial_id": trial_id, "worker": worker, "lease": lease_seconds},
         ).first()
@@ -50,12 +50,14 @@ def claim_trial(
         )
         sweep = connection.execute(
             text("""
-                select sweeps.protocol, datasets.name, datasets.fingerprint
+                select
+                    sweeps.protocol, datasets.name, datasets.fingerprint,
+                    (select best_epoch from trials where trial_id = :refit_of) as n_epochs
                 from sweeps
                 join datasets using (dataset_id)
                 where sweeps.sweep_id = :sweep_id
             """),
-            {"sweep_id": row.sweep_id},
+            {"sweep_id": row.sweep_id, "refit_of": row.refit_of},
         ).one()
     try:
         return Claim(
@@ -67,6 +69,8 @@ def claim_trial(
             protocol=parse_protocol(sweep.protocol),
             dataset_name=sweep.name,
             fingerprint=sweep.fingerprint,
+            refit_of=row.refit_of,
+            n_epochs=sweep.n_epochs,
         )
     except ValueError as error:
         # Left queued, it would be published and refused again for ever.

@@ -31,16 +31,24 @@ class Ids:
     index: npt.NDArray[np.integer]
 
 
+@dataclass(frozen=True, eq=False)
+class Nullable:
+    """A column of floating point numbers in which NaN is null."""
+
+    values: npt.NDArray[np.floating]
+
+
 # An array of numbers; its NumPy type is that of the column (int16 for smallint, float32 for real, …).
 Numbers = npt.NDArray[np.integer] | npt.NDArray[np.floating]
+Column = Numbers | Nullable | Ids
 
 
-def copy_rows(connection: Connection, table: str, columns: Mapping[str, Numbers | Ids]) -> None:
+def copy_rows(connection: Connection, table: str, columns: Mapping[str, Column]) -> None:
     """Append one row for each entry of the arrays, which all have the same length."""
     statement = sql.SQL("copy {} ({}) from stdin with (format binary)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    lengths = {len(column.index if isinstance(column, Ids) else column) for column in columns.values()}
+    lengths = {_length(column) for column in columns.values()}
     if len(lengths) != 1:
         raise ValueError(f"columns of one table must have equal lengths; got {sorted(lengths)}")
     stream = _Stream(_encode(list(columns.values()), lengths.pop()))
@@ -66,7 +74,13 @@ class _Stream:
         return bytes(piece)
 
 
-def _encode(columns: list[Numbers | Ids], n_rows: int) -> Iterator[bytes]:
+def _length(column: Column) -> int:
+    if isinstance(column, Ids):
+        return len(column.index)
+    return len(column.values if isinstance(column, Nullable) else column)
+
+
+def _encode(columns: list[Column], n_rows: int) -> Iterator[bytes]:
     texts = {
         number: _text_fields(column.ids) for number, column in enumerate(columns) if isinstance(column, Ids)
     }
@@ -78,6 +92,8 @@ def _encode(columns: list[Numbers | Ids], n_rows: int) -> Iterator[bytes]:
             if isinstance(column, Ids):
                 padded, mask = texts[number]
                 parts.append((padded[column.index[block]], mask[column.index[block]]))
+            elif isinstance(column, Nullable):
+                parts.append(_nullable_fields(column.values[block]))
             else:
                 parts.append(_number_fields(column[block]))
         # Every row begins with its number of fields, two bytes.
@@ -97,6 +113,15 @@ def _number_fields(values: Numbers) -> _Padded:
     fields["value"] = values
     data = fields.view(np.uint8).reshape(len(values), fields.dtype.itemsize)
     return data, np.ones(data.shape, np.bool_)
+
+
+def _nullable_fields(values: npt.NDArray[np.floating]) -> _Padded:
+    """As numbers; a null is the width -1 and no bytes."""
+    data, is_data = _number_fields(values)
+    is_null = np.isnan(values)
+    data[is_null, :4] = 0xFF
+    is_data[is_null, 4:] = False
+    return data, is_data
 
 
 def _text_fields(ids: npt.NDArray[np.str_]) -> _Padded:

@@ -61,6 +61,42 @@ _METRICS = text("""
     where trial_id = :trial_id
     order by split, name
 """)
+# What some trial has that the same code stored.
+_KEPT_BY_ITS_VERSION = text("""
+    with version as (
+        select attempts.code_version
+        from trials
+        join attempts using (trial_id, attempt)
+        where trials.trial_id = :trial_id
+    ),
+
+    alike as (
+        select trials.sweep_id, trials.trial_id
+        from version
+        join attempts using (code_version)
+        join trials using (trial_id, attempt)
+        where trials.status = 'succeeded'
+    )
+
+    select version.code_version, kept.split, kept.name
+    from version
+    left join (
+        select metrics.split, metrics.name
+        from alike
+        join metrics using (trial_id)
+        union
+        select parts.split, 'user_results'
+        from (values ('validation'), ('test')) as parts (split)
+        where exists (
+            select from alike
+            where exists (
+                select from user_results
+                where user_results.sweep_id = alike.sweep_id and user_results.trial_id = alike.trial_id
+                    and user_results.split = parts.split
+            )
+        )
+    ) as kept on true
+""")
 _METRICS_OF_SWEEP = text("""
     select metrics.trial_id, metrics.split, metrics.name, metrics.value
     from metrics
@@ -113,6 +149,17 @@ def metrics_of(engine: Engine, trial_id: int) -> dict[tuple[str, str], float]:
     with transaction(engine) as connection:
         rows = connection.execute(_METRICS, {"trial_id": trial_id})
         return {(row.split, row.name): float(row.value) for row in rows}
+
+
+def kept_by_its_version(engine: Engine, trial_id: int) -> tuple[str, set[tuple[str, str]]]:
+    """The code version that stored a trial, and what any trial stored by it has, by part and name.
+
+    Names are those of metrics, and `user_results`. What is missing there that version did not measure.
+    """
+    with transaction(engine) as connection:
+        rows = connection.execute(_KEPT_BY_ITS_VERSION, {"trial_id": trial_id}).all()
+    version = str(rows[0].code_version) if rows else "unknown"
+    return version, {(row.split, row.name) for row in rows if row.name is not None}
 
 
 def metric_values(engine: Engine, sweep_id: int) -> dict[tuple[str, str], dict[int, float]]:

@@ -11,8 +11,9 @@ from shared.domain.records import Claim
 from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.errors import StoreError
 from shared.store.attempts import FINISH_PREFIX, end_attempt
-from shared.store.copying import Ids, Numbers, copy_rows
+from shared.store.copying import Column, Ids, copy_rows
 from shared.store.database import transaction
+from shared.store.user_results import write_user_results
 
 _RECORD_EPOCH = text("""
     with owned as (
@@ -77,6 +78,7 @@ def finish_trial(engine: Engine, claim: Claim, result: TrialResult, dataset: Dat
             if _has_succeeded(connection, claim):
                 return True
             _write_lists(connection, claim, result, dataset)
+            write_user_results(connection, claim, result.user_results, dataset)
             _write_measures(connection, claim, result)
             _succeed(connection, claim, result)
     except _SupersededError:
@@ -110,7 +112,7 @@ def _write_lists(connection: Connection, claim: Claim, result: TrialResult, data
     recommended, rated = result.recommendations, result.rating_predictions
     columns = _columns(claim, recommended, dataset)
     copy_rows(connection, "recommendations", {**columns, "score": recommended.score.astype(np.float32)})
-    predictions: dict[str, Numbers | Ids] = {"rating": rated.rating.astype(np.float32)}
+    predictions: dict[str, Column] = {"rating": rated.rating.astype(np.float32)}
     if rated.prediction is not None:
         predictions["prediction"] = rated.prediction.astype(np.float32)
     copy_rows(connection, "rating_predictions", {**_columns(claim, rated, dataset), **predictions})
@@ -156,7 +158,7 @@ def _succeed(connection: Connection, claim: Claim, result: TrialResult) -> None:
     )
 
 
-def _columns(claim: Claim, ranked: RankedItems | RatedItems, dataset: Dataset) -> dict[str, Numbers | Ids]:
+def _columns(claim: Claim, ranked: RankedItems | RatedItems, dataset: Dataset) -> dict[str, Column]:
     n_rows = len(ranked.rank)
     return {
         "sweep_id": np.full(n_rows, claim.sweep_id, np.int32),

@@ -2,8 +2,6 @@
 
 import hashlib
 
-import alembic.command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import InternalError
 
@@ -14,7 +12,7 @@ from shared.store.grants import held_grants, renew_reading
 # What a person reads. The other tables, installed_views and alembic_version, are for upgrades alone.
 RESULT_TABLES = (
     *("datasets", "items", "sweeps", "trials", "attempts", "epochs"),
-    *("metrics", "recommendations", "rating_predictions", "promotions"),
+    *("metrics", "recommendations", "rating_predictions", "promotions", "user_results", "verdicts"),
 )
 # In the order in which they build on each other.
 VIEWS = (
@@ -24,6 +22,7 @@ VIEWS = (
     "recommendations_titled",
     "serving_trials",
     "best_recommendations",
+    "trial_verdicts",
 )
 
 # Two commands that upgrade at once take turns. The number is our own choice, nothing else uses it.
@@ -36,6 +35,10 @@ def upgrade_schema(engine: Engine) -> None:
     An analyst who could read the results can read those of the new version too.
     Raises StoreError when the database is of a newer version than this code.
     """
+    import alembic.command  # noqa: PLC0415  Slow to load, and few commands need it.
+    import alembic.util  # noqa: PLC0415  Slow to load, and few commands need it.
+    from alembic.config import Config  # noqa: PLC0415  Slow to load, and few commands need it.
+
     with transaction(engine) as connection:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
         config = Config()

@@ -25,7 +25,9 @@ _FIND_TRIAL = text("""
 # Locking the data set lets two promotions at once, or one and a prune, take turns.
 _LOCK_DATASET = text("select from datasets where name = :dataset_name order by dataset_id for update")
 _IN_FORCE = text("""
-    select promotions.promotion_id, promotions.dataset_id, promotions.trial_id, promotions.fallback_id
+    select
+        promotions.promotion_id, promotions.dataset_id, promotions.trial_id, promotions.fallback_id,
+        promotions.promoted_at, promotions.note
     from promotions
     join datasets using (dataset_id)
     where datasets.name = :dataset_name
@@ -55,13 +57,14 @@ _SERVED = text("""
     )
 
     select
-        serving_trials.trial_id, serving_trials.label, serving_trials.sweep_id, serving_trials.is_promoted,
-        sweeps.name as sweep_name, datasets.fingerprint, leaderboard.k, leaderboard.ndcg,
+        serving_trials.trial_id, serving_trials.label, serving_trials.is_refit, serving_trials.chosen_label,
+        serving_trials.sweep_id, serving_trials.is_promoted, sweeps.name as sweep_name,
+        serving_trials.fingerprint, datasets.n_ratings, leaderboard.k, leaderboard.ndcg,
         popularity.ndcg as popularity_ndcg
     from serving_trials
     join sweeps using (sweep_id)
     join datasets on datasets.dataset_id = serving_trials.dataset_id
-    join leaderboard on leaderboard.trial_id = serving_trials.trial_id
+    join leaderboard on leaderboard.trial_id = serving_trials.chosen_trial_id
     left join popularity on popularity.sweep_id = serving_trials.sweep_id
     where serving_trials.dataset_name = :dataset_name
 """)
@@ -75,7 +78,10 @@ def served_trial(engine: Engine, dataset_name: str) -> ServedTrial | None:
 
 
 def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: str = "") -> Promotion:
-    """Serve a succeeded trial of a sweep for its data set until another is promoted or this rolled back."""
+    """Serve a succeeded trial of a sweep for its data set until another is promoted or this rolled back.
+
+    Gives the promotion in force where it is of this trial already, so that a rollback leads to another one.
+    """
     with transaction(engine) as connection:
         trial = connection.execute(_FIND_TRIAL, {"sweep_id": sweep_id, "name": str(label_or_id)}).first()
         if trial is None or trial.status != "succeeded":
@@ -85,6 +91,8 @@ def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: s
                 " see `make leaderboard`"
             )
         in_force = _lock_in_force(connection, trial.dataset_name)
+        if in_force is not None and in_force.trial_id == trial.trial_id:
+            return _promotion(in_force)
         row = {
             "dataset_id": trial.dataset_id,
             "trial_id": trial.trial_id,
@@ -132,4 +140,4 @@ def _lock_in_force(connection: Connection, dataset_name: str) -> Row[Any] | None
 
 
 def _promotion(row: Row[Any]) -> Promotion:
-    return Promotion(**row._asdict())
+    return Promotion(row.promotion_id, row.trial_id, row.promoted_at, row.note)

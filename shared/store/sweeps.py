@@ -35,14 +35,17 @@ _INSERT = text("""
     values (:name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version)
     returning sweep_id
 """).bindparams(bindparam("spec", type_=JSONB), bindparam("protocol", type_=JSONB))
-# A cancelled trial waits for `make sweep`: its sweep has not ended.
+# A cancelled trial waits for `make sweep`: its sweep has not ended. A refit changes nothing of that.
 _MARK_ENDED = text("""
     update sweeps set ended_at = now()
     where ended_at is null
-        and exists (select from trials where trials.sweep_id = sweeps.sweep_id)
+        and exists (
+            select from trials where trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
+        )
         and not exists (
             select from trials
-            where trials.sweep_id = sweeps.sweep_id and trials.status not in ('succeeded', 'failed')
+            where trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
+                and trials.status not in ('succeeded', 'failed')
         )
 """)
 

@@ -12,15 +12,19 @@ from shared.domain.records import QueuedTrial, Trial
 from shared.domain.trial import TrialConfig, parse_trial_config
 from shared.errors import StoreError
 from shared.store.database import transaction
+from shared.store.verdicts import forget_verdicts
 
-_SELECT = """
+SELECT_TRIALS = """
     select
         trials.trial_id, trials.sweep_id, trials.label, trials.config, trials.config_hash, trials.status,
         trials.attempt, trials.attempts_allowed, trials.worker, latest.epoch,
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
-        coalesce(measured.value, latest.objective) as objective
+        coalesce(measured.value, latest.objective) as objective, trials.best_epoch, trials.model_url,
+        trials.refit_of,
+        coalesce(chosen.best_epoch, cast(trials.config -> 'training' ->> 'max_epochs' as integer)) as n_epochs
     from trials
+    left join trials as chosen on chosen.trial_id = trials.refit_of
     join sweeps on sweeps.sweep_id = trials.sweep_id
     left join metrics as measured
         on measured.trial_id = trials.trial_id and measured.split = 'validation'
@@ -33,7 +37,18 @@ _SELECT = """
         limit 1
     ) as latest on true
 """
-_OF_SWEEP = text(_SELECT + "where trials.sweep_id = :sweep_id order by trials.trial_id")
+_OF_SWEEP = text(
+    SELECT_TRIALS + "where trials.sweep_id = :sweep_id and trials.refit_of is null order by trials.trial_id"
+)
+_OF_NAME = text(
+    SELECT_TRIALS
+    + """
+    where trials.sweep_id = :sweep_id and (trials.label = :name or cast(trials.trial_id as text) = :name)
+    order by trials.label = :name desc
+    limit 1
+"""
+)
+_OF_ID = text(SELECT_TRIALS + "where trials.trial_id = :trial_id")
 _SELECT_QUEUED = """
     select trial_id, sweep_id, label, config, attempt, worker, queued_at
     from trials
@@ -41,29 +56,33 @@ _SELECT_QUEUED = """
 """
 _QUEUED = text(_SELECT_QUEUED + "order by trial_id")
 QUEUED_OF = text(_SELECT_QUEUED + "and trial_id = any(:trial_ids) order by trial_id")
-_ADD = text("""
+INSERT_TRIAL = """
     insert into trials (
         sweep_id, label, family, config, config_hash, is_baseline, merge, embedding_size, dense_layers,
-        random_seed, status, max_attempts, attempts_allowed
+        random_seed, status, max_attempts, attempts_allowed, refit_of
     )
     values (
         :sweep_id, :label, :family, :config, :config_hash, :is_baseline, :merge, :embedding_size,
-        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts
+        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts, :refit_of
     )
-    on conflict (sweep_id, config_hash) do nothing
-""").bindparams(bindparam("config", type_=JSONB))
+"""
+_ADD = text(
+    INSERT_TRIAL + "on conflict (sweep_id, config_hash) where refit_of is null do nothing"
+).bindparams(bindparam("config", type_=JSONB))
 
 
 def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], max_attempts: int = 3) -> None:
     """Queue the configurations that the sweep does not have yet; the others stay as they are."""
-    rows = [_row(sweep_id, config, max_attempts) for config in configs]
+    rows = [trial_row(sweep_id, config, max_attempts) for config in configs]
     if not rows:
         return
     with transaction(engine) as connection:
         connection.execute(_ADD, rows)
+        forget_verdicts(connection, [sweep_id])
 
 
-def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
+def trial_row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any]:
+    """The columns of a trial of a sweep that is to be queued."""
     tower = config.architecture if isinstance(config.architecture, Tower) else None
     return {
         "sweep_id": sweep_id,
@@ -77,16 +96,33 @@ def _row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str, Any
         "dense_layers": list(tower.dense_layers) if tower else None,
         "random_seed": config.random_seed,
         "max_attempts": max_attempts,
+        "refit_of": None,
     }
 
 
 def sweep_trials(engine: Engine, sweep_id: int) -> list[Trial]:
-    """The trials of a sweep in the order in which they were added.
+    """The trials of a sweep in the order in which they were added, without refits.
 
     Raises StoreError when one has a configuration that this version cannot read.
     """
     with transaction(engine) as connection:
-        return [_to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+        return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+
+
+def find_trial(engine: Engine, sweep_id: int, label_or_id: str | int) -> Trial | None:
+    """The trial or refit of this label, else of this id, in a sweep."""
+    with transaction(engine) as connection:
+        row = connection.execute(_OF_NAME, {"sweep_id": sweep_id, "name": str(label_or_id)}).first()
+    return None if row is None else to_trial(row)
+
+
+def get_trial(engine: Engine, trial_id: int) -> Trial:
+    """The trial or refit of this id; raises StoreError when there is none."""
+    with transaction(engine) as connection:
+        row = connection.execute(_OF_ID, {"trial_id": trial_id}).first()
+    if row is None:
+        raise StoreError(f"there is no trial {trial_id} in the database: see `make leaderboard`")
+    return to_trial(row)
 
 
 def queued_trials(engine: Engine) -> list[QueuedTrial]:
@@ -111,9 +147,12 @@ def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
         update trials set cancel_requested_at = null
         where trial_id = any(:trial_ids) and status = 'running' and cancel_requested_at is not null
     """)
+    sweeps = text("select distinct sweep_id from trials where trial_id = any(:trial_ids)")
     with transaction(engine) as connection:
         connection.execute(again, {"trial_ids": list(trial_ids)})
         connection.execute(withdraw, {"trial_ids": list(trial_ids)})
+        sweep_ids = connection.scalars(sweeps, {"trial_ids": list(trial_ids)}).all()
+        forget_verdicts(connection, sweep_ids)
 
 
 def cancel_sweep(engine: Engine, sweep_id: int) -> tuple[int, int]:
@@ -175,7 +214,8 @@ def to_queued_trial(row: Row[Any]) -> QueuedTrial:
     return QueuedTrial(**{**row._asdict(), "config": config})
 
 
-def _to_trial(row: Row[Any]) -> Trial:
+def to_trial(row: Row[Any]) -> Trial:
+    """The record of a row of SELECT_TRIALS."""
     try:
         config = parse_trial_config(row.config)
     except ValueError as error:

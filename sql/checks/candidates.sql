@@ -4,6 +4,7 @@ select
     count(*) as n_rows,
     min(format('user %s: item %s', recommendations.user_id, recommendations.item_id)) as example
 from recommendations
+join checked_trials using (trial_id)
 left join checked_candidates using (item_id)
 where recommendations.sweep_id = :sweep_id and checked_candidates.item_id is null
 group by recommendations.trial_id;

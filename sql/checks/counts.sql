@@ -21,12 +21,14 @@ expected as (
 finished as (
     select trials.trial_id
     from trials
+    join checked_trials using (trial_id)
     where trials.sweep_id = :sweep_id and trials.status = 'succeeded'
 ),
 
 listed as (
     select recommendations.trial_id, recommendations.user_id, count(*) as n_listed
     from recommendations
+    join checked_trials using (trial_id)
     where recommendations.sweep_id = :sweep_id
     group by recommendations.trial_id, recommendations.user_id
 ),

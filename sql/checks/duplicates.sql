@@ -2,6 +2,7 @@
 with repeated as (
     select recommendations.trial_id, recommendations.user_id, recommendations.item_id
     from recommendations
+    join checked_trials using (trial_id)
     where recommendations.sweep_id = :sweep_id
     group by recommendations.trial_id, recommendations.user_id, recommendations.item_id
     having count(*) > 1

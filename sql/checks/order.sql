@@ -9,6 +9,7 @@ with placed as (
         lag(recommendations.score) over list as score_above,
         lag(items.item_index) over list as item_index_above
     from recommendations
+    join checked_trials using (trial_id)
     join sweeps using (sweep_id)
     join items on items.dataset_id = sweeps.dataset_id and items.item_id = recommendations.item_id
     where recommendations.sweep_id = :sweep_id

@@ -7,6 +7,7 @@ with lists as (
         min(recommendations.rank) as first_rank,
         max(recommendations.rank) as last_rank
     from recommendations
+    join checked_trials using (trial_id)
     where recommendations.sweep_id = :sweep_id
     group by recommendations.trial_id, recommendations.user_id
 )

@@ -16,6 +16,7 @@ with ranked as (
 wanted as (
     select trials.trial_id, ranked.user_id, ranked.rank, ranked.item_id, ranked.rating
     from trials
+    join checked_trials using (trial_id)
     join sweeps using (sweep_id)
     join ranked on ranked.rank <= cast(sweeps.protocol ->> 'k' as integer)
     where trials.sweep_id = :sweep_id and trials.status = 'succeeded'
@@ -29,6 +30,7 @@ stored as (
         rating_predictions.item_id,
         rating_predictions.rating
     from rating_predictions
+    join checked_trials using (trial_id)
     where rating_predictions.sweep_id = :sweep_id
 )
 

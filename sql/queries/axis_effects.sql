@@ -10,7 +10,7 @@ measured as (
     select trials.trial_id, trials.config, trials.val_rmse
     from trials
     join chosen using (sweep_id)
-    where trials.status = 'succeeded' and not trials.is_baseline
+    where trials.status = 'succeeded' and not trials.is_baseline and trials.refit_of is null
 ),
 
 settings as (

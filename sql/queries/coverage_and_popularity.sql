@@ -10,6 +10,8 @@ listed as (
     select recommendations.trial_id, recommendations.item_id, count(*) as n_lists
     from recommendations
     join chosen using (sweep_id)
+    join trials using (sweep_id, trial_id)
+    where trials.refit_of is null
     group by recommendations.trial_id, recommendations.item_id
 )
 

@@ -10,6 +10,8 @@ listed as (
     select distinct recommendations.item_id
     from recommendations
     join chosen using (sweep_id)
+    join trials using (sweep_id, trial_id)
+    where trials.refit_of is null
 ),
 
 unlisted as (

@@ -10,7 +10,8 @@ listed as materialized (
     select recommendations.trial_id, recommendations.user_id, recommendations.item_id
     from recommendations
     join chosen using (sweep_id)
-    where recommendations.rank <= cast(:k as integer)
+    join trials using (sweep_id, trial_id)
+    where trials.refit_of is null and recommendations.rank <= cast(:k as integer)
 ),
 
 -- All trials that recommend an item to a user, in one row, so that pairs need no join of the lists.

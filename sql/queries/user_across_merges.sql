@@ -10,7 +10,7 @@ best_of_merge as (
     select distinct on (trials.merge) trials.merge, trials.trial_id, trials.sweep_id
     from trials
     join chosen using (sweep_id)
-    where trials.status = 'succeeded' and not trials.is_baseline
+    where trials.status = 'succeeded' and not trials.is_baseline and trials.refit_of is null
     order by trials.merge, trials.val_rmse, trials.label
 ),
 

@@ -20,7 +20,8 @@ join recommendations using (sweep_id)
 join trials using (sweep_id, trial_id)
 join sweeps using (sweep_id)
 join items on items.dataset_id = sweeps.dataset_id and items.item_id = recommendations.item_id
-where recommendations.user_id = cast(:user_id as text)
+where trials.refit_of is null
+    and recommendations.user_id = cast(:user_id as text)
     and recommendations.rank <= cast(:k as integer)
 group by recommendations.item_id, items.title, items.n_ratings, items.item_index
 order by n_trials desc, mean_rank, items.item_index;

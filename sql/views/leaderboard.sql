@@ -22,7 +22,7 @@ baselines as (
     select trials.sweep_id, trials.label, trials.val_rmse, measured.ndcg
     from trials
     left join measured using (trial_id)
-    where trials.is_baseline and trials.status = 'succeeded'
+    where trials.is_baseline and trials.status = 'succeeded' and trials.refit_of is null
 ),
 
 compared as (
@@ -94,10 +94,11 @@ join sweeps using (sweep_id)
 join datasets using (dataset_id)
 left join measured using (trial_id)
 left join compared using (trial_id)
-left join ranked_trials on ranked_trials.trial_id = trials.trial_id;
+left join ranked_trials on ranked_trials.trial_id = trials.trial_id
+where trials.refit_of is null;
 
 comment on view leaderboard is
-'The trials of each sweep ranked by its objective on the validation split, best first, then by label; trials without a result are last.';
+'The trials of each sweep ranked by its objective on the validation split, best first, then by label; trials without a result are last; refits are left out.';
 comment on column leaderboard.rank is 'from 1 within the sweep';
 comment on column leaderboard.k is 'length of the lists that the ranking metrics judge: ndcg is ndcg@k';
 comment on column leaderboard.rmse_against_baselines is

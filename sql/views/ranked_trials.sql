@@ -1,4 +1,5 @@
 -- The succeeded trials of every sweep in the order of its objective, with its value on validation and on test.
+-- A refit has no validation: it never ranks.
 create view ranked_trials as
 with objectives as (
     -- Sweeps of version 0.1 name none.
@@ -23,7 +24,7 @@ measured as (
         and on_validation.name = objectives.objective
     left join metrics as on_test
         on on_test.trial_id = trials.trial_id and on_test.split = 'test' and on_test.name = objectives.objective
-    where trials.status = 'succeeded'
+    where trials.status = 'succeeded' and trials.refit_of is null
 )
 
 select

@@ -13,12 +13,13 @@ select
     items.n_ratings,
     recommendations.score,
     case
-        when (trials.val_rmse is not null and trials.family <> 'item_popularity')
+        when (coalesce(trials.val_rmse, chosen.val_rmse) is not null and trials.family <> 'item_popularity')
             then cast(least(greatest(recommendations.score, datasets.rating_min), datasets.rating_max) as real)
     end as predicted_rating
 from recommendations
 join trials using (sweep_id, trial_id)
-join sweeps using (sweep_id)
+left join trials as chosen on chosen.trial_id = trials.refit_of
+join sweeps on sweeps.sweep_id = recommendations.sweep_id
 join datasets using (dataset_id)
 join items on items.dataset_id = datasets.dataset_id and items.item_id = recommendations.item_id;
 

@@ -15,7 +15,8 @@ newest as (
     where sweeps.ended_at is not null
         and exists (
             select from trials
-            where trials.sweep_id = sweeps.sweep_id and trials.status = 'succeeded' and not trials.is_baseline
+            where trials.sweep_id = sweeps.sweep_id and trials.status = 'succeeded'
+                and not trials.is_baseline and trials.refit_of is null
         )
     group by datasets.name
 ),
@@ -28,7 +29,7 @@ leaders as (
 ),
 
 -- One row a name, whatever versions of the ratings were stored under it.
-chosen as (
+serving as (
     select dataset_name, coalesce(in_force.trial_id, leaders.trial_id) as trial_id, in_force.trial_id is not null as is_promoted
     from in_force
     full join leaders using (dataset_name)
@@ -36,19 +37,28 @@ chosen as (
 
 select
     datasets.dataset_id,
-    chosen.dataset_name,
+    serving.dataset_name,
     trials.sweep_id,
     trials.trial_id,
     trials.label,
-    chosen.is_promoted,
-    (trials.val_rmse is not null and trials.family <> 'item_popularity') as scores_are_ratings,
+    serving.is_promoted,
+    (chosen.val_rmse is not null and trials.family <> 'item_popularity') as scores_are_ratings,
     datasets.rating_min,
-    datasets.rating_max
-from chosen
+    datasets.rating_max,
+    trials.refit_of is not null as is_refit,
+    chosen.trial_id as chosen_trial_id,
+    chosen.label as chosen_label,
+    datasets.fingerprint
+from serving
 join trials using (trial_id)
-join sweeps using (sweep_id)
+join trials as chosen on chosen.trial_id = coalesce(trials.refit_of, trials.trial_id)
+join sweeps on sweeps.sweep_id = trials.sweep_id
 join datasets using (dataset_id);
 
 comment on view serving_trials is
 'The trial that best_recommendations serves for each name of a data set: the promoted one, else the leader by its objective of the newest sweep that has ended.';
 comment on column serving_trials.dataset_id is 'the version of the ratings that the trial was trained on';
+comment on column serving_trials.fingerprint is 'that of the version of the ratings: 32 hex digits';
+comment on column serving_trials.is_refit is 'whether the trial learned from all ratings of its version';
+comment on column serving_trials.chosen_trial_id is 'the trial that was chosen by its metrics: of a refit another one, else the trial itself';
+comment on column serving_trials.chosen_label is 'label of the chosen trial';

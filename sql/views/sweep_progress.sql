@@ -15,6 +15,7 @@ with counted as (
         min(trials.val_rmse) filter (where not trials.is_baseline) as best_rmse,
         max(trials.finished_at) as last_finished_at
     from trials
+    where trials.refit_of is null
     group by trials.sweep_id
 )
 
@@ -39,7 +40,7 @@ from sweeps
 join datasets using (dataset_id)
 left join counted using (sweep_id);
 
-comment on view sweep_progress is 'How many trials of each sweep are in which state.';
+comment on view sweep_progress is 'How many trials of each sweep are in which state; refits are not counted.';
 comment on column sweep_progress.n_lost is 'running trials whose lease has expired: their worker is gone';
 comment on column sweep_progress.n_retried is 'trials that needed more than one attempt so far';
 comment on column sweep_progress.best_rmse is 'smallest RMSE of an architecture so far';

@@ -4,12 +4,14 @@ import csv
 import io
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from scheduler.stack.env_file import read_env_file
+from shared.cores import count_cores
 from tests.real_data import data_dir_with
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,12 @@ def two_sweeps(make: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         assert result.returncode == 0, result.stdout + result.stderr
         outputs[name] = result.stdout
     return outputs
+
+
+def ask_all(make: Make, commands: Sequence[Sequence[str]]) -> list[subprocess.CompletedProcess[str]]:
+    """The answers to commands that change nothing, several asked at once: each takes a second to load."""
+    with ThreadPoolExecutor(count_cores()) as pool:
+        return list(pool.map(lambda command: make(*command), commands))
 
 
 @pytest.fixture

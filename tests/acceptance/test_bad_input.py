@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import Make, ask_all
 
 _GRID = '[grid]\nmerge = ["dot"]\nembedding_size = [8]\ndense_layers = [[4, 1]]\n'
 
@@ -32,31 +32,42 @@ def _folder(tmp_path: Path, ratings: str) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (_GRID.replace("[4, 1]", "[4, 2]"), "grid.dense_layers[0]: the last dense layer must be 1"),
-        (_GRID + "dropout = [0.5]\n", "grid.dropout: unknown key; known are"),
-        (_GRID.replace("[8]", "[]"), "grid.embedding_size: must be a list with at least one value"),
-        (_GRID.replace("[8]", "[-8]"), "grid.embedding_size[0]: Input should be greater than or equal to 1"),
-        ("[grid\n", "line 1"),
-        ('name = "a\\u0000b"\n' + _GRID, "name: must be a non-empty text of at most 100 characters"),
-        ('name = "a\\u001b[2Jb"\n' + _GRID, r"got 'a\x1b[2Jb'; write another"),
-        (f'name = "{"x" * 5000}"\n' + _GRID, "name: must be a non-empty text of at most 100 characters"),
-    ],
-)
-def test_a_broken_sweep_file_is_named_with_its_place(make: Make, tmp_path, text, message):
-    path = tmp_path / "mine.toml"
-    path.write_text(text)
-    line = _only_line(make("sweep", f"SWEEP={path}"))
+MISTAKES = [
+    (_GRID.replace("[4, 1]", "[4, 2]"), "grid.dense_layers[0]: the last dense layer must be 1"),
+    (_GRID + "dropout = [0.5]\n", "grid.dropout: unknown key; known are"),
+    (_GRID.replace("[8]", "[]"), "grid.embedding_size: must be a list with at least one value"),
+    (_GRID.replace("[8]", "[-8]"), "grid.embedding_size[0]: Input should be greater than or equal to 1"),
+    ("[grid\n", "line 1"),
+    ('name = "a\\u0000b"\n' + _GRID, "name: must be a non-empty text of at most 100 characters"),
+    ('name = "a\\u001b[2Jb"\n' + _GRID, r"got 'a\x1b[2Jb'; write another"),
+    (f'name = "{"x" * 5000}"\n' + _GRID, "name: must be a non-empty text of at most 100 characters"),
+]
+
+
+@pytest.fixture(scope="module")
+def refusals(
+    make: Make, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[Path, subprocess.CompletedProcess[str]]]:
+    """The file of each mistake, and what is said of it."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    paths = [folder / f"mine{number}.toml" for number in range(len(MISTAKES))]
+    for path, (text, _) in zip(paths, MISTAKES, strict=True):
+        path.write_text(text)
+    answers = ask_all(make, [("sweep", f"SWEEP={path}") for path in paths])
+    return list(zip(paths, answers, strict=True))
+
+
+@pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: MISTAKES[number][1])
+def test_a_broken_sweep_file_is_named_with_its_place(refusals, number):
+    path, answer = refusals[number]
+    line = _only_line(answer)
     assert f"{path}: " in line
-    assert message in line
+    assert MISTAKES[number][1] in line
 
 
-def test_a_long_name_is_shown_by_its_beginning(make: Make, tmp_path):
-    path = tmp_path / "mine.toml"
-    path.write_text(f'name = "{"x" * 5000}"\n' + _GRID)
-    assert len(_only_line(make("sweep", f"SWEEP={path}"))) < 500
+def test_a_long_name_is_shown_by_its_beginning(refusals):
+    path, answer = refusals[-1]
+    assert len(_only_line(answer)) - len(str(path)) < 400
 
 
 def test_a_wrong_option_is_named_as_it_was_written(make: Make):
@@ -109,6 +120,10 @@ def test_an_unreachable_server_is_named_within_fifteen_seconds_without_its_passw
 
 def test_recommend_without_a_user_says_how(make: Make):
     assert "make recommend USER=" in _only_line(make("recommend"))
+
+
+def test_compare_without_two_trials_says_how(make: Make):
+    assert "make compare A=label B=label" in _only_line(make("compare", "A=ease"))
 
 
 @pytest.mark.parametrize("target", ["recommend", "leaderboard", "psql", "flower", "cancel"])

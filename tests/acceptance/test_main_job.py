@@ -1,6 +1,7 @@
 """The main job, run with the commands a person runs: from ratings to recommendations in Postgres."""
 
 import json
+import time
 import urllib.parse
 import urllib.request
 
@@ -113,6 +114,36 @@ def test_leaderboard_is_shown_again(make, swept):
     result = make("leaderboard")
     assert result.returncode == 0
     assert "concatenate_8_4_1_epochs1" in result.stdout
+
+
+def test_the_end_says_first_that_a_baseline_leads_and_then_who_is_worse(swept):
+    # With one epoch no architecture comes near the bias model.
+    words = "A baseline leads this sweep by rmse: baseline_user_item_bias; every architecture is worse"
+    assert words in swept
+    assert swept.index(words) < swept.index("against the leader")
+    assert "Winner: baseline_user_item_bias; every other trial that is judged is worse" in swept
+    assert "No verdict on baseline_item_popularity: the objective does not judge it" in swept
+
+
+def test_verdicts_of_a_sweep_whose_terminal_has_gone_are_written_by_the_watcher(make, select):
+    make("psql", "C=begin; delete from verdicts; update sweeps set judged_at = null; commit")
+    deadline = time.monotonic() + 60
+    while not select("select 1 from verdicts") and time.monotonic() < deadline:
+        time.sleep(1)
+    verdicts = {row["label"]: row["verdict"] for row in select("select label, verdict from trial_verdicts")}
+    assert len(verdicts) == N_TRIALS
+    assert verdicts["baseline_user_item_bias"] == "winner"
+
+
+def test_compare_tells_for_whom_one_trial_is_better(make, swept):
+    result = make("compare", "A=concatenate_8_4_1_epochs1", "B=smoke:dot_8_4_1_epochs1")
+    assert result.returncode == 0, result.stderr
+    assert "By rmse A, concatenate_8_4_1_epochs1, is better than B by" in result.stdout
+    for users in ("light", "medium", "heavy"):
+        assert f"{users} (" in result.stdout
+    result = make("compare", "A=concatenate_8_4_1_epochs1", "B=nothing")
+    assert result.returncode == 2
+    assert "B must be a succeeded trial of sweep 1 smoke; got 'nothing'" in result.stderr
 
 
 # Last: it leaves a second sweep, and the other tests look at the only one.

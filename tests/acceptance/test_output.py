@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, Make
+from tests.acceptance.conftest import ROOT, Make, ask_all
 
 TITLE = "[rec] Film [/cut] :smile: \x1b[31m\x07 (2000)"
 SHOWN = r"[rec] Film [/cut] :smile: \x1b[31m\x07 (2000)"
@@ -49,7 +49,7 @@ def swept(make: Make, sweep_file: Path, data_dir: Path) -> str:
     return result.stdout
 
 
-COMMANDS = [
+QUESTIONS = [
     ["status"],
     ["leaderboard"],
     ["recommend", "USER=2"],
@@ -58,6 +58,8 @@ COMMANDS = [
     ["logs"],
     ["logs", f"TRIAL={LABEL}"],
     ["flower"],
+]
+CHANGES = [
     ["promote", f"TRIAL={LABEL}", "NOTE=because [/of] it"],
     ["rollback", "NOTE=because [/of] it"],
     ["prune", "KEEP=9"],
@@ -66,21 +68,35 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_shows_text_as_it_is(make, command):
+@pytest.fixture(scope="module")
+def answers(make: Make, swept: str) -> dict[str, subprocess.CompletedProcess[str]]:
+    return dict(zip(map(" ".join, QUESTIONS), ask_all(make, QUESTIONS), strict=True))
+
+
+@pytest.mark.parametrize("command", [" ".join(one) for one in QUESTIONS])
+def test_every_answer_shows_text_as_it_is(answers, command):
+    assert_shown(answers[command])
+
+
+@pytest.mark.parametrize("command", CHANGES, ids=" ".join)
+def test_every_change_shows_text_as_it_is(make, command):
     result = make(*command)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "Traceback" not in result.stdout + result.stderr
-    assert not {"\x1b", "\x07"} & set(result.stdout)
+    assert_shown(result)
     if "NOTE=because [/of] it" in command:
         assert "because [/of] it" in result.stdout
 
 
-def test_names_and_titles_are_whole(make, swept):
+def assert_shown(result):
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not {"\x1b", "\x07"} & set(result.stdout)
+
+
+def test_names_and_titles_are_whole(make, swept, answers):
     assert f"Sweep 1 {NAME}, 3 trials" in swept or f" {NAME}, 3 trials" in swept
-    assert NAME in make("status").stdout
-    assert NAME in make("leaderboard").stdout
-    assert SHOWN in make("recommend", "USER=2").stdout
+    assert NAME in answers["status"].stdout
+    assert NAME in answers["leaderboard"].stdout
+    assert SHOWN in answers["recommend USER=2"].stdout
     assert SHOWN in make("query", "Q=top_of_user", "ARGS=user_id=2").stdout
 
 

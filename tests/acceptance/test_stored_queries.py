@@ -5,17 +5,28 @@ import re
 import pytest
 
 from shared.store import list_queries
-from tests.acceptance.conftest import LABELS
+from tests.acceptance.conftest import LABELS, ask_all
 
-pytestmark = pytest.mark.usefixtures("two_sweeps")
+QUERIES = list_queries()
+# Both data sets have a user of this id.
+CHOSEN = {"user_id": "200", "label": LABELS[0]}
 
 
-@pytest.mark.parametrize("query", list_queries(), ids=lambda query: query.name)
-def test_every_stored_query_answers(make, query):
-    # Both data sets have a user of this id.
-    chosen = {"user_id": "200", "label": LABELS[0]}
-    arguments = " ".join(f"{key}={value}" for key, value in chosen.items() if key in query.parameters)
-    result = make("query", f"Q={query.name}", f"ARGS={arguments}")
+@pytest.fixture(scope="module")
+def answers(make, two_sweeps):
+    arguments = [
+        " ".join(f"{key}={value}" for key, value in CHOSEN.items() if key in query.parameters)
+        for query in QUERIES
+    ]
+    commands = [
+        ("query", f"Q={query.name}", f"ARGS={one}") for query, one in zip(QUERIES, arguments, strict=True)
+    ]
+    return dict(zip((query.name for query in QUERIES), ask_all(make, commands), strict=True))
+
+
+@pytest.mark.parametrize("name", [query.name for query in QUERIES])
+def test_every_stored_query_answers(answers, name):
+    result = answers[name]
     assert result.returncode == 0, result.stderr
     n_rows = int(re.search(r"^(\d+) rows$", result.stdout, re.MULTILINE)[1])
-    assert n_rows > 0 or query.name == "failures_by_reason"
+    assert n_rows > 0 or name == "failures_by_reason"

@@ -115,6 +115,18 @@ def test_the_models_give_what_is_stored(run):
     result = run("verify", "SWEEP=small")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "follow from the saved models" in result.stdout
+    assert "did not store graded_ndcg@20, long_tail@20, personalisation@20, results of users" in result.stdout
+
+
+def test_results_of_users_that_version_0_1_did_not_keep_are_said_to_be_missing(run):
+    result = run("leaderboard", "SWEEP=small")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "No verdict on" in result.stdout
+    assert "no results of users were kept when it was stored: FRESH=1 trains it again" in result.stdout
+    result = run("compare", "A=dot_4_1_batch64_epochs2", "B=baseline_user_item_bias", "SWEEP=small")
+    assert result.returncode == 2
+    assert "A must have results of users" in result.stderr
+    assert "run its sweep again with FRESH=1" in result.stderr
 
 
 def test_the_logs_of_version_0_1_are_read(run):

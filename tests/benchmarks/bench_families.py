@@ -161,7 +161,10 @@ def main() -> None:
             "seconds of one thread, with all loops compiled; peak memory of a process that fits twice and "
             "ranks everybody."
         )
-        columns = ("family", "ndcg@20", "recall@20", "coverage@20", "fit, s", "lists, s", "peak, MB", "bar")
+        columns: tuple[str, ...] = (
+            *("family", "ndcg@20", "recall@20", "coverage@20"),
+            *("fit, s", "lists, s", "peak, MB", "bar"),
+        )
         print_table(columns, quality_rows(prepared), "Lists")
         columns = ("family", "ndcg@20", "recall@20", "coverage@20", "RMSE")
         columns = (*columns, "fit with compiling, s", "s an epoch", "peak, MB", "bar")

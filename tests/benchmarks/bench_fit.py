@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared.domain.families.tower import Tower
-from shared.domain.training import TrainingConfig
+from shared.domain.training import OptimizerName, TrainingConfig
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (
@@ -29,7 +29,7 @@ class Case:
 
     architecture: Tower
     batch_size: int = 32
-    optimizer: str = "adamax"
+    optimizer: OptimizerName = "adamax"
     bar: int | None = None
     note: str = ""
     all_threads: bool = False

@@ -25,19 +25,22 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from worker.families.baselines import fit_baseline
 
 from shared.datasets import Dataset, load_dataset, split_ratings
+from shared.domain.families import BASELINES
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from shared.settings import load_settings
 from tests.benchmarks.report import describe, judge, megabytes, print_note, print_table, seconds
+from worker.families.contract import FitContext
+from worker.families.registry import family_of
 from worker.families.tower.scorer import weights_scorer
 from worker.families.tower.weights import Weights
 from worker.metrics import measure as measure_metrics
 from worker.process.memory import peak_memory_bytes
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import predict_top_rated, recommend_all
+from worker.trial import fit_data
 
 EMBEDDING_SIZE = 50
 HEADS = [
@@ -60,8 +63,8 @@ def random_weights(architecture: Tower, n_users: int, n_items: int) -> Weights:
         kernel = rng.normal(scale=n_inputs**-0.5, size=(n_inputs, n_outputs)).astype(np.float32)
         dense.append((kernel, np.full(n_outputs, 0.1, np.float32)))
         n_inputs = n_outputs
-    embeddings = (rng.normal(scale=0.5, size=(n, size)).astype(np.float32) for n in (n_users, n_items))
-    return Weights(*embeddings, tuple(dense))
+    users, items = (rng.normal(scale=0.5, size=(n, size)).astype(np.float32) for n in (n_users, n_items))
+    return Weights(users, items, tuple(dense))
 
 
 def random_dataset(n_users: int, n_items: int, n_ratings_a_user: int) -> Dataset:
@@ -110,10 +113,10 @@ def print_heads(dataset: Dataset, repeats: int) -> None:
 def head_rows(dataset: Dataset, repeats: int) -> Iterator[tuple[object, ...]]:
     split = split_ratings(dataset, PROTOCOL)
 
-    def evaluate(scorer: Scorer) -> None:
+    def evaluate(scorer: Scorer, *, predicts_ratings: bool = True) -> None:
         rankings = recommend_all(scorer, dataset, split, PROTOCOL)
-        measure_metrics(scorer, dataset, split, PROTOCOL, rankings)
-        predict_top_rated(scorer, dataset, PROTOCOL)
+        measure_metrics(scorer, dataset, split, PROTOCOL, rankings, predicts_ratings=predicts_ratings)
+        predict_top_rated(scorer, dataset, PROTOCOL, predicts_ratings=predicts_ratings)
 
     for architecture in HEADS:
         weights = random_weights(architecture, dataset.n_users, dataset.n_items)
@@ -125,11 +128,13 @@ def head_rows(dataset: Dataset, repeats: int) -> Iterator[tuple[object, ...]]:
         limit = LINEAR_BAR if architecture.is_linear else ACTIVATION_BARS.get(architecture.activation)
         bar = f"≤ {limit}: {judge(is_met=two <= limit)}" if limit else ""
         yield describe(architecture), *map(seconds, (first, one, two)), bar, seconds(everything)
-    for name in ("item_popularity", "user_item_bias"):
-        fit = first_time(partial(fit_baseline, name, dataset, split))
-        scorer, _ = fit_baseline(name, dataset, split)
-        everything = best_of(repeats, partial(evaluate, scorer))
-        yield f"{name}, fitted in {seconds(fit)} s", "", "", "", "", seconds(everything)
+    data = fit_data(dataset, split, PROTOCOL)
+    for baseline in (kind() for kind in BASELINES):
+        family = family_of(baseline)
+        fit = first_time(partial(family.fit, baseline, None, data, FitContext()))
+        scorer = family.make_scorer(baseline, family.fit(baseline, None, data, FitContext()).weights, data)
+        everything = best_of(repeats, partial(evaluate, scorer, predicts_ratings=baseline.predicts_ratings))
+        yield f"{baseline.family}, fitted in {seconds(fit)} s", "", "", "", "", seconds(everything)
 
 
 def print_dot_with_activation(dataset: Dataset, n_users: int) -> None:

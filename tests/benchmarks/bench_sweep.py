@@ -144,7 +144,7 @@ def keras_rows(
         budget_seconds=0.5 if quick else 2.5,
         n_repeats=1 if quick else 2,
     )
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for config, fit in zip(trained, measured, strict=True):
         epoch = fit["train_seconds"] + fit["validation_seconds"]
         rows.append((config.label, n_epochs[config.label], epoch, epoch * n_epochs[config.label]))

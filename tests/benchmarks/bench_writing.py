@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Engine, text
 
 from scheduler.machine import clean_services, ensure_services, psql_command
@@ -94,7 +96,6 @@ def random_lists(dataset: Dataset) -> RankedItems:
         rank=np.tile(np.arange(1, K + 1, dtype=np.int32), dataset.n_users),
         item_index=rng.integers(0, dataset.n_items, n_rows, np.int32),
         score=rng.random(n_rows, np.float32) * 5,
-        rating=rng.integers(1, 6, n_rows).astype(np.float32),
     )
 
 
@@ -103,7 +104,7 @@ def copy_lists(bench: Bench, claim: Claim, lists: RankedItems) -> float:
     n_rows = len(lists.rank)
     started = time.perf_counter()
     with transaction(bench.engine) as connection:
-        columns = {
+        columns: dict[str, npt.NDArray[Any] | Ids] = {
             "sweep_id": np.full(n_rows, claim.sweep_id, np.int32),
             "trial_id": np.full(n_rows, claim.trial_id, np.int32),
             "user_id": Ids(bench.dataset.user_ids, lists.user_index),
@@ -170,10 +171,10 @@ def copy_table(bench: Bench, lists: RankedItems, n_repeats: int) -> Iterator[tup
     times: dict[str, list[float]] = {"ours": [], "text": [], "binary": []}
     numbers = iter(range(len(bench.labels)))
     for _ in range(n_repeats + 1):
-        ours = bench.claim(next(numbers))
-        times["ours"].append(copy_lists(bench, ours, lists))
-        times["text"].append(psql_copy(bench, bench.claim(next(numbers)), ours, ""))
-        times["binary"].append(psql_copy(bench, bench.claim(next(numbers)), ours, "with (format binary)"))
+        copied = bench.claim(next(numbers))
+        times["ours"].append(copy_lists(bench, copied, lists))
+        times["text"].append(psql_copy(bench, bench.claim(next(numbers)), copied, ""))
+        times["binary"].append(psql_copy(bench, bench.claim(next(numbers)), copied, "with (format binary)"))
     ours, plain, binary = (median(times[name][1:]) for name in ("ours", "text", "binary"))
     ratio = plain / ours
     bar = f"≥ {COPY_BAR:.0%}: {judge(is_met=ratio >= COPY_BAR)}"

@@ -28,12 +28,12 @@ from worker.trial import fit_data
 PROTOCOL = Protocol()
 CLASSES = (Ease, ItemKnn, ItemPopularity, UserItemBias, WeightedAls)
 Architecture = Ease | ItemKnn | ItemPopularity | UserItemBias | WeightedAls
-_BY_FAMILY = {one.family: one for one in CLASSES}
+_BY_FAMILY: dict[str, type[Architecture]] = {one.family: one for one in CLASSES}
 
 
 def time_fit(*, prepared: str, family: str, settings: dict[str, Any]) -> dict[str, float]:
     """Quality on validation, CPU seconds of the first and of the second fit, peak memory."""
-    architecture = TypeAdapter(_BY_FAMILY[family]).validate_python(settings)
+    architecture: Architecture = TypeAdapter(_BY_FAMILY[family]).validate_python(settings)
     dataset = open_dataset(prepared)
     split = split_ratings(dataset, PROTOCOL)
     data = fit_data(dataset, split, PROTOCOL)

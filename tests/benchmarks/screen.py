@@ -16,11 +16,12 @@ from rich.text import Text
 
 from scheduler.commands import sweeps
 from scheduler.machine import clean_services
+from scheduler.progress import watch_sweep
 from shared.console import console
 from shared.settings import load_settings
 from shared.store import Trial
 
-SWEEP, DATASET, WIDTH = "smoke", "sample", 110
+SWEEP, DATASET, WIDTH = "smoke", "sample", 130
 _SHOWN_FOLDER = "/home/you/recsweep/.recsweep"
 
 
@@ -39,7 +40,7 @@ def main() -> None:
 
 def run_sweep() -> str:
     """What the sweep prints but its progress, with the escape codes of its colours."""
-    watch = sweeps.watch_sweep
+    watch = watch_sweep
 
     def watch_unrecorded(*arguments: object) -> list[Trial]:
         console.record = False

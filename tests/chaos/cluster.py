@@ -209,7 +209,7 @@ def assert_whole(cluster: Cluster, sweep_id: int) -> None:
                 and r.trial_id = trials.trial_id),
             (select count(distinct user_id) from recommendations r where r.sweep_id = trials.sweep_id
                 and r.trial_id = trials.trial_id),
-            (select count(*) from metrics where metrics.trial_id = trials.trial_id and name = 'rmse'),
+            (select count(*) from metrics where metrics.trial_id = trials.trial_id and name = 'ndcg@20'),
             (select count(*) from attempts where attempts.trial_id = trials.trial_id) - trials.attempt,
             (select count(*) from attempts where attempts.trial_id = trials.trial_id and ended_at is null)
         from trials where trials.sweep_id = :sweep_id

@@ -187,7 +187,7 @@ def test_sixteen_processes_share_few_connections_and_start_at_once(cluster):
     last = max(trial.started_at.timestamp() for trial in trials if trial.started_at)
     MEASURED.append(f"16 idle processes: 4 trials had started after {last - published_at:.1f} s")
     # None waited for another: all had started before the first of the long ones ended.
-    assert last < min(one.finished_at.timestamp() for one in trials if not one.config.baseline)
+    assert last < min(one.finished_at.timestamp() for one in trials if not one.config.is_baseline)
     # More trials than processes: none of these waits while one of those has nothing to do. One that is
     # replaced after four trials takes its time to start, if not as long as all of them at once.
     longest = longest_idle_span(cluster, cluster.dispatch(short_trials(range(20, 44)), "more"), 16)

@@ -16,6 +16,9 @@ import psycopg2
 from scheduler.stack.env_file import read_env_file
 from tests.compose.engine import Engine
 
+# Of the sample, and of every list.
+N_USERS = 940
+K = 20
 # About half a minute of training on the sample data with one core, longer than it takes to break something.
 SLOW_SWEEP = """
 name = "slow"

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
+from scheduler.verdicts.writing import write_verdicts
 from shared.datasets import Dataset
 from shared.domain.families.tower import Tower
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig
 from shared.store import promote_trial
 from tests.documents import all_pages
-from tests.factories import make_dataset, make_result, store_result, store_sweep
+from tests.factories import make_dataset, make_result, make_user_results, store_result, store_sweep
 
 # What the statements ask for.
 USER_ID = "2000"
@@ -33,8 +34,10 @@ def store_and_promote(engine: Engine, dataset: Dataset, seed: int) -> None:
     """A sweep whose two trials have succeeded; the second one, which does not lead, is promoted."""
     sweep = store_sweep(engine, dataset, CONFIGS, name="reference")
     for number, config in enumerate(CONFIGS):
-        result = make_result(dataset, val_rmse=0.9 + number / 10, seed=seed + number)
+        users = {"validation": make_user_results(dataset, seed=seed + number)}
+        result = make_result(dataset, val_rmse=0.9 + number / 10, seed=seed + number, user_results=users)
         store_result(engine, sweep.sweep_id, config.label, dataset, result)
+    write_verdicts(engine, sweep)
     promote_trial(engine, CONFIGS[1].label, sweep.sweep_id)
 
 

@@ -1,5 +1,7 @@
 """Each check finds the fault it is for, and nothing in lists that keep the contract."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
@@ -7,8 +9,15 @@ from sqlalchemy import Engine, text
 from shared.datasets.splits import Split
 from shared.domain.protocol import Protocol
 from shared.errors import StoreError
-from shared.store import Sweep, list_checks, verify_recommendations
-from tests.factories import make_config, make_dataset, make_result, store_result, store_sweep
+from shared.store import Sweep, list_checks, sweep_trials, verify_recommendations
+from tests.factories import (
+    make_config,
+    make_dataset,
+    make_result,
+    make_user_results,
+    store_result,
+    store_sweep,
+)
 
 DATASET = make_dataset()
 SPLIT = Split(train=np.arange(DATASET.n_ratings), validation=np.array([], np.int64))
@@ -19,12 +28,18 @@ LABEL = "concatenate_4_2_1"
 def sweep(engine: Engine) -> Sweep:
     # Support 0: items without ratings, rows 6 and 7, are candidates too.
     sweep = store_sweep(engine, DATASET, [make_config()], protocol=Protocol(k=2, min_support=0))
-    store_result(engine, sweep.sweep_id, LABEL, DATASET, make_result(DATASET))
+    users = make_user_results(DATASET)
+    metrics = {f"{name}@2": float(np.nanmean(values)) for name, values in users.rankings.items()}
+    metrics |= {"rmse": np.sqrt(users.squared_error.mean()), "mae": users.absolute_error.mean()}
+    result = make_result(DATASET, user_results={"validation": users})
+    result = replace(result, metrics={"validation": metrics})
+    store_result(engine, sweep.sweep_id, LABEL, DATASET, result)
     return sweep
 
 
 def found(engine: Engine, sweep: Sweep) -> dict[str, int]:
-    differences = verify_recommendations(engine, sweep.sweep_id, DATASET, SPLIT)
+    trial_ids = [trial.trial_id for trial in sweep_trials(engine, sweep.sweep_id)]
+    differences = verify_recommendations(engine, sweep.sweep_id, DATASET, SPLIT, trial_ids)
     assert {difference.label for difference in differences} <= {LABEL}
     return {difference.check: difference.n_rows for difference in differences}
 
@@ -54,6 +69,18 @@ def test_lists_that_keep_the_contract_have_no_differences(engine, sweep):
             {"rating_predictions": 1},
         ),
         ("delete from rating_predictions where user_id = '1'", {"rating_predictions": 2}),
+        # Of rmse, mae and a ranking: one row each that does not add up.
+        (
+            "update user_results set squared_error = squared_error + 1 where user_id = '1'",
+            {"user_results": 1},
+        ),
+        (
+            "update user_results set absolute_error = absolute_error + 1 where user_id = '1'",
+            {"user_results": 1},
+        ),
+        ("update user_results set mrr = mrr + 1 where user_id = '1'", {"user_results": 1}),
+        ("delete from user_results where user_id = '1'", {"user_results": 8}),
+        ("delete from metrics where name = 'map@2'", {"user_results": 1}),
     ],
 )
 def test_each_fault_is_found(engine, sweep, fault, checks):
@@ -84,7 +111,7 @@ def test_items_below_the_support_are_no_candidates(engine):
 
 def test_other_data_are_refused(engine, sweep):
     with pytest.raises(StoreError, match="cannot be verified with data"):
-        verify_recommendations(engine, sweep.sweep_id, make_dataset(n_users=5), SPLIT)
+        verify_recommendations(engine, sweep.sweep_id, make_dataset(n_users=5), SPLIT, [])
 
 
 def test_every_check_states_its_rule():

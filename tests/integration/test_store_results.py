@@ -18,12 +18,14 @@ from shared.store import (
     RatedItems,
     claim_trial,
     finish_trial,
+    parts_with_user_results,
     rating_predictions_of,
     recommendations_of,
     record_epoch,
     recover_lost_trials,
     release_trial,
     stored_recommendations,
+    stored_user_results,
     sweep_trials,
 )
 from shared.store.attempts import FINISH_PREFIX
@@ -36,12 +38,14 @@ from tests.factories import (
     make_dataset,
     make_epochs,
     make_result,
+    make_user_results,
     store_sweep,
 )
 
 LABEL = "concatenate_4_2_1"
 DATASET = make_dataset()
-RESULT = make_result(DATASET)
+USER_RESULTS = {"validation": make_user_results(DATASET), "test": make_user_results(DATASET, seed=1)}
+RESULT = make_result(DATASET, user_results=USER_RESULTS)
 # 4 users with 2 items each.
 N_ROWS = 8
 
@@ -52,7 +56,7 @@ def sweep_id(engine: Engine) -> int:
 
 
 def counts(engine: Engine) -> dict[str, int]:
-    tables = ("recommendations", "rating_predictions", "metrics", "epochs")
+    tables = ("recommendations", "rating_predictions", "metrics", "epochs", "user_results")
     with engine.begin() as connection:
         return {name: connection.scalar(text(f"select count(*) from {name}")) for name in tables}
 
@@ -85,6 +89,8 @@ def test_finish_stores_the_whole_result(engine, sweep_id):
         "rating_predictions": N_ROWS,
         "metrics": 4,
         "epochs": 3,
+        # 4 users on validation and on test.
+        "user_results": 8,
     }
     (trial,) = sweep_trials(engine, sweep_id)
     assert (trial.status, trial.val_rmse, trial.epoch) == ("succeeded", 0.9, 3)
@@ -103,6 +109,42 @@ def test_lists_come_back_as_they_were_written(engine, sweep_id):
     stored = stored_recommendations(engine, claim.trial_id, DATASET)
     for field in ("user_index", "rank", "item_index", "score"):
         np.testing.assert_array_equal(getattr(stored, field), getattr(RESULT.recommendations, field))
+
+
+@pytest.mark.parametrize("predicts_ratings", [True, False])
+def test_results_of_users_come_back_as_they_were_written(engine, sweep_id, predicts_ratings):
+    claim = claim_label(engine, sweep_id, LABEL)
+    written = make_user_results(DATASET, predicts_ratings=predicts_ratings)
+    finish_trial(engine, claim, make_result(DATASET, user_results={"validation": written}), DATASET)
+    assert parts_with_user_results(engine, claim.trial_id) == ["validation"]
+    stored = stored_user_results(engine, claim.trial_id, "validation")
+    assert stored.user_ids.tolist() == ["1", "2", "3", "4"]
+    for name in ("n_train_ratings", "n_ratings"):
+        np.testing.assert_array_equal(getattr(stored, name), getattr(written, name))
+    for name in ("squared_error", "absolute_error"):
+        expected = getattr(written, name) if predicts_ratings else np.full(4, np.nan)
+        np.testing.assert_array_equal(stored.values[name], expected)
+    for name, values in written.rankings.items():
+        # The last two of four users have no relevant item.
+        assert np.isnan(values[2:]).all()
+        np.testing.assert_array_equal(stored.values[name], values.astype(np.float64))
+
+
+def test_results_of_users_of_more_rows_than_are_read_at_once_come_back_whole(engine, sweep_id, monkeypatch):
+    monkeypatch.setattr("shared.store.user_results._ROWS_AT_ONCE", 3)
+    claim = claim_label(engine, sweep_id, LABEL)
+    finish_trial(engine, claim, RESULT, DATASET)
+    stored = stored_user_results(engine, claim.trial_id, "test", "mrr")
+    assert stored.user_ids.tolist() == ["1", "2", "3", "4"]
+    assert list(stored.values) == ["mrr"]
+
+
+def test_an_error_of_a_user_that_is_not_finite_leaves_nothing(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    broken = dataclasses.replace(USER_RESULTS["test"], squared_error=np.array([1, 2, np.nan, 4]))
+    with pytest.raises(StoreError, match="errors_are_finite"):
+        finish_trial(engine, claim, make_result(DATASET, user_results={"test": broken}), DATASET)
+    assert set(counts(engine).values()) == {0}
 
 
 def test_the_lists_of_a_user_come_with_titles(engine, sweep_id):

@@ -83,7 +83,7 @@ def test_a_sweep_as_it_was_made_passes_and_tensorflow_says_nothing(made, databas
     done = verify(made, database_url, sweep_id)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count(": as stored") == len(TOWERS) + len(BASELINES)
-    assert "metrics, lists and rating predictions follow from the saved models" in " ".join(
+    assert "metrics, lists, rating predictions and results of users follow from the saved models" in " ".join(
         done.stdout.split()
     )
 
@@ -101,6 +101,8 @@ def test_each_change_of_what_is_stored_is_named(made, engine, database_url, swee
         "stored rating predictions differ": "update rating_predictions set prediction = prediction + 0.001"
         " where rank = 1 and",
         "mae is stored as None": "delete from metrics where name = 'mae' and",
+        "stored results of users on validation differ in n_train_ratings": "update user_results"
+        " set n_train_ratings = n_train_ratings + 1 where user_id = '1' and",
     }
     expected = dict(zip(labels, changes, strict=False))
     # A baseline is ranked by the very number of its metric.
@@ -111,10 +113,37 @@ def test_each_change_of_what_is_stored_is_named(made, engine, database_url, swee
             assert connection.execute(text(change), {"label": label}).rowcount > 0
     done = verify(made, database_url, sweep_id)
     assert done.returncode == 1
-    found = dict(line.split(": ", 1) for line in done.stdout.splitlines() if line.split(": ")[0] in labels)
+    # What the models give comes first; the checks of the stored rows, which may find the same, come after.
+    lines = [line.split(": ", 1) for line in reversed(done.stdout.splitlines()) if ": " in line]
+    found = {label: words for label, words in lines if label in labels}
     for label in labels:
         assert expected.get(label, "as stored") in found[label], found
         assert ";" not in found[label]
+
+
+def test_results_of_users_that_are_gone_or_do_not_add_up_are_found(made, engine, database_url, sweep_id):
+    with engine.begin() as connection:
+        for label, change in (
+            (TOWER, "update user_results set recall = recall + 0.5 where user_id = '1' and"),
+            (BASELINE, "delete from user_results where"),
+        ):
+            statement = f"{change} trial_id = (select trial_id from trials where label = :label)"
+            assert connection.execute(text(statement), {"label": label}).rowcount > 0
+    done = verify(made, database_url, sweep_id)
+    assert done.returncode == 1
+    assert f"{TOWER}: stored results of users on validation differ in recall\n" in done.stdout
+    assert f"{TOWER}: user_results: 1 rows, such as recall@5 on validation: users add up to" in done.stdout
+    assert f"{BASELINE}: stored results of users on validation are not those of its users\n" in done.stdout
+
+
+def test_what_an_older_version_did_not_store_is_said_and_no_difference(made, engine, database_url, sweep_id):
+    with engine.begin() as connection:
+        connection.execute(text("delete from user_results"))
+        connection.execute(text("delete from metrics where name = 'personalisation@5'"))
+    done = verify(made, database_url, sweep_id)
+    assert done.returncode == 0
+    words = "as stored (version test did not store personalisation@5, results of users)\n"
+    assert done.stdout.count(words) == len(TOWERS) + len(BASELINES)
 
 
 def test_predictions_of_another_rating_or_item_are_found(made, engine, database_url, sweep_id):

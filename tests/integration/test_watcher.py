@@ -14,6 +14,7 @@ from scheduler.watcher import GRACE_SECONDS, LONGEST_WAIT_SECONDS, UNCLAIMED_SEC
 from shared import store
 from shared.errors import StoreError, StoreUnavailable, TrialError
 from shared.queue import find_messages, publish_trials
+from tests.clock import Clock
 from tests.factories import (
     claim_label,
     deliver_message,
@@ -24,15 +25,6 @@ from tests.factories import (
 )
 
 LABEL = make_config().label
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

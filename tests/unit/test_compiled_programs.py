@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -40,14 +41,30 @@ def program_files(cache_dir):
     return {path: path.stat().st_ino for path in (cache_dir / "compiled").glob("*/*")}
 
 
-def test_second_process_compiles_nothing_and_trains_the_same_numbers(tmp_path):
-    compiled, _ = train(None, LINEAR, RELU, SILU)
-    kept, _ = train(tmp_path, LINEAR, RELU, SILU, hash_seed=1)
+@pytest.fixture(scope="module")
+def first_process(tmp_path_factory):
+    """Numbers, and where a process has kept the programs by which it got them."""
+    cache_dir = tmp_path_factory.mktemp("cache")
+    with ThreadPoolExecutor(2) as pool:
+        compiled = pool.submit(train, None, LINEAR, RELU, SILU)
+        kept, _ = train(cache_dir, LINEAR, RELU, SILU, hash_seed=1)
+    assert kept == compiled.result()[0]
+    return kept, cache_dir
+
+
+@pytest.fixture
+def first_programs(first_process, tmp_path):
+    """A copy of the programs, with the numbers."""
+    shutil.copytree(first_process[1], tmp_path, dirs_exist_ok=True)
+    return first_process[0]
+
+
+def test_second_process_compiles_nothing_and_trains_the_same_numbers(first_programs, tmp_path):
     files = program_files(tmp_path)
     # Whatever the process did before: other numbers of tensors, another order, another seed of hashes.
     loaded, log = train(tmp_path, SILU, RELU, LINEAR, n_tensors=1234, hash_seed=2)
 
-    assert compiled == kept == loaded
+    assert loaded == first_programs
     # An epoch each, and the scores of the two with an activation.
     assert len(files) == 5
     assert program_files(tmp_path) == files
@@ -55,23 +72,25 @@ def test_second_process_compiles_nothing_and_trains_the_same_numbers(tmp_path):
     assert log == ""
 
 
-def test_program_that_tensorflow_refuses_is_compiled_again(tmp_path):
-    numbers, _ = train(tmp_path, RELU)
+def test_program_that_tensorflow_refuses_is_compiled_again(first_programs, tmp_path):
     (kind,) = (tmp_path / "compiled").iterdir()
     store = ProgramStore(tmp_path / "compiled", kind.name)
-    names = [path.stem for path in kind.iterdir()]
+    names = {path.stem for path in kind.iterdir()}
     for name in names:
         program = store.load(name)
         # Whole for us, and no program for TensorFlow.
         store.save(name, Program(program.file_name, program.content[:1000] + b"\xff" * 5000))
     again, log = train(tmp_path, RELU)
 
-    assert again == numbers
-    assert log.count("a kept program is not taken, it is compiled again") == len(names) == 2
-    assert program_files(tmp_path) == {}
+    relu = {"multiply relu": first_programs["multiply relu"]}
+    assert again == relu
+    assert log.count("a kept program is not taken, it is compiled again") == 2
+    left = {path.stem for path in program_files(tmp_path)}
+    assert left < names
+    assert len(left) == len(names) - 2
     # The next process keeps them again.
-    assert train(tmp_path, RELU)[0] == numbers
-    assert sorted(path.stem for path in program_files(tmp_path)) == sorted(names)
+    assert train(tmp_path, RELU)[0] == relu
+    assert {path.stem for path in program_files(tmp_path)} == names
 
 
 def test_processes_that_compile_the_same_at_once_do_not_disturb_each_other(tmp_path):
@@ -83,14 +102,16 @@ def test_processes_that_compile_the_same_at_once_do_not_disturb_each_other(tmp_p
     assert len(program_files(tmp_path)) == 2
 
 
-def test_folder_that_others_may_open_is_not_used_and_the_log_says_so(tmp_path):
+def test_folder_that_others_may_open_is_not_used_and_the_log_says_so(tmp_path, caplog, monkeypatch):
     (tmp_path / "compiled").mkdir()
     (tmp_path / "compiled").chmod(0o755)
-    _, log = train(tmp_path, LINEAR)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    compiled_programs.keep_compiled_programs(tmp_path)
 
-    assert "compiled programs are not kept" in log
-    assert "must be closed to everybody else (mode 0700); its mode is 0755" in log
-    assert program_files(tmp_path) == {}
+    assert "compiled programs are not kept" in caplog.text
+    assert "must be closed to everybody else (mode 0700); its mode is 0755" in caplog.text
+    assert compiled_programs.kept_programs() is None
+    assert os.environ["TF_XLA_FLAGS"] == ""
 
 
 class RefusedError(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from shared.console import PlainColumn, PlainConsole, new_list, new_table, print_error, styled
+from shared.console import PlainColumn, PlainConsole, fit_columns, new_list, new_table, print_error, styled
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "[/cut] [red]x[/red] :smile: \x1b[31m\x07\r\n[bold]"
@@ -63,6 +63,50 @@ def test_a_column_keeps_its_width_beside_control_characters(screen):
     table.add_row("12345678", "2")
     _console(screen).print(table)
     assert screen.getvalue().splitlines() == ["name      n", r"\x1b[31m  1", "12345678  2"]
+
+
+def _wide_table():
+    table = new_table("Trials", "trial", "RMSE", "weights", "seconds")
+    table.add_row("concatenate_100_64_32_1", "0.9104", "1,014,177", "28.9")
+    return table
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(60, []), (52, ["weights"]), (42, ["weights", "seconds"]), (10, ["weights", "seconds"])],
+)
+def test_a_narrow_terminal_shows_fewer_columns(width, left_out):
+    table = _wide_table()
+    assert fit_columns(table, ["weights", "no such column", "seconds"], width) == left_out
+    assert [str(column.header) for column in table.columns] == [
+        name for name in ("trial", "RMSE", "weights", "seconds") if name not in left_out
+    ]
+
+
+def test_what_is_left_of_a_table_is_shown_in_full(screen):
+    table = _wide_table()
+    fit_columns(table, ["weights", "seconds"], 42)
+    PlainConsole(file=screen, width=42).print(table)
+    assert screen.getvalue().split() == [
+        "Trials",
+        "trial",
+        "RMSE",
+        "─" * 32,
+        "concatenate_100_64_32_1",
+        "0.9104",
+    ]
+
+
+# Without the two columns: 23 + 6 + 7 characters, twice 3 between them, and 2 edges.
+@pytest.mark.parametrize("width", range(23 + 6 + 7 + 2 * 3 + 2, 80))
+def test_no_word_is_cut_where_a_column_before_others_was_left_out(screen, width):
+    table = new_table("", "trial")
+    for name in ("RMSE", "weights", "seconds", "verdict"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("concatenate_100_64_32_1", "0.9104", "1,048,576", "12.3", "worse")
+    fit_columns(table, ["weights", "seconds"], width)
+    PlainConsole(file=screen, width=width).print(table)
+    assert "…" not in screen.getvalue()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])

@@ -62,6 +62,16 @@ def test_training_ends_after_patience_epochs_and_has_the_best_weights():
     assert fitted.weights["weight"].tolist() == [4.0]
 
 
+def test_a_refit_has_exactly_the_epochs_it_is_given_and_keeps_the_last():
+    # Nothing judges them; patience 2 would end a training that gets no better.
+    store = MemoryStore()
+    progress = fit(Doubling([None] * 10), n_epochs=5, checkpoint=store)
+    assert (progress.best_epoch, len(progress.epochs)) == (5, 5)
+    assert progress.best["weight"].tolist() == [32.0]
+    resumed = fit(Doubling([None] * 10), n_epochs=5, checkpoint=MemoryStore(store.contents[2]))
+    assert outcome(resumed) == outcome(progress)
+
+
 def test_less_is_better_where_the_context_says_so():
     progress = fit(Doubling([0.3, 0.1, 0.2, 0.3]), is_larger_better=False)
     assert progress.best_epoch == 2

@@ -8,7 +8,7 @@ import scipy.sparse
 
 from shared.domain.families.ease import Ease
 from shared.errors import TrialError
-from tests.unit.family_cases import all_scores, fit_data, random_ratings
+from tests.unit.family_cases import all_scores, fit_data, fit_scorer, random_ratings
 from worker.families import ease
 from worker.families.contract import FitContext
 from worker.families.gram import upper_gram
@@ -186,3 +186,12 @@ def test_a_fit_asks_for_room_before_it_takes_any(monkeypatch):
     monkeypatch.setattr(ease, "upper_gram", None)
     with pytest.raises(TrialError, match=r"may take 0\.0 GB"):
         ease.fit(Ease(), None, fit_data(random_ratings(60, 30)), CONTEXT)
+
+
+def test_who_has_no_ratings_scores_zero():
+    # The last user and the last two items.
+    scores = all_scores(fit_scorer(Ease(l2=5), fit_data(random_ratings(50, 30)))[0], 50)
+
+    assert (scores[-1] == 0).all()
+    assert (scores[:, -2:] == 0).all()
+    assert (scores[:-1, :-2] != 0).any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.domain.families.item_knn import ItemKnn
-from tests.unit.family_cases import all_scores, fit_data, random_ratings
+from tests.unit.family_cases import all_scores, fit_data, fit_scorer, random_ratings
 from worker.families import item_knn
 from worker.families.contract import FitContext
 
@@ -100,3 +100,12 @@ def test_blocks_of_items_are_joined(monkeypatch):
 
     for name, array in whole.items():
         np.testing.assert_array_equal(in_blocks[name], array)
+
+
+def test_who_has_no_ratings_scores_zero():
+    # The last user and the last two items.
+    scores = all_scores(fit_scorer(ItemKnn(neighbours=5), fit_data(random_ratings(50, 30)))[0], 50)
+
+    assert (scores[-1] == 0).all()
+    assert (scores[:, -2:] == 0).all()
+    assert (scores[:-1, :-2] != 0).any()

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from shared.domain.families.weighted_als import WeightedAls
-from tests.unit.family_cases import all_scores, fit_data, random_ratings
+from tests.unit.family_cases import all_scores, fit_data, fit_scorer, random_ratings
 from worker.families import weighted_als
 from worker.families.contract import FitContext
 from worker.families.least_squares import TOLERANCE, solve_row, solve_rows
@@ -98,28 +98,10 @@ def test_user_vectors_are_the_best_for_the_items():
         assert objective(architecture, ratings, users + step, items) > least
 
 
-def test_another_seed_gives_other_vectors_and_the_same_seed_the_same():
-    data = fit_data(random_ratings(30, 20))
-    first, again, other = (
-        weighted_als.fit(WeightedAls(size=4, random_seed=seed), None, data, CONTEXT).weights
-        for seed in (4, 4, 5)
-    )
+def test_who_has_no_ratings_scores_zero():
+    # The last user and the last two items.
+    scores = all_scores(fit_scorer(WeightedAls(size=4), fit_data(random_ratings(50, 30)))[0], 50)
 
-    for name in ("user_vectors", "item_vectors"):
-        np.testing.assert_array_equal(first[name], again[name])
-        assert not np.array_equal(first[name], other[name])
-
-
-def test_a_history_is_scored_by_its_best_vector():
-    ratings = random_ratings(60, 40)
-    data = fit_data(ratings)
-    architecture = WeightedAls(size=6)
-    scorer = weighted_als.make_scorer(
-        architecture, weighted_als.fit(architecture, None, data, CONTEXT).weights, data
-    )
-    rated = np.flatnonzero(ratings[3])
-
-    scores = scorer.score_history(rated[::-1], ratings[3, rated][::-1])
-
-    np.testing.assert_allclose(scores, all_scores(scorer, 60)[3], atol=5e-4)
-    assert (scorer.score_history(np.arange(0), np.zeros(0, np.float32)) == 0).all()
+    assert (scores[-1] == 0).all()
+    assert (scores[:, -2:] == 0).all()
+    assert (scores[:-1, :-2] != 0).any()

@@ -6,10 +6,19 @@ from dataclasses import replace
 import pytest
 
 from scheduler import progress
-from scheduler.progress import STALL_SECONDS, Stall, progress_table, watch_sweep
+from scheduler.progress import (
+    STALL_SECONDS,
+    STARTING_SECONDS,
+    Stall,
+    done_fraction,
+    progress_table,
+    watch_sweep,
+)
 from shared.console import PlainConsole
-from shared.errors import StoreUnavailable
+from shared.errors import ServiceError, StoreUnavailable
+from shared.queue import Worker
 from shared.store import Trial
+from tests.clock import Clock
 from tests.factories import make_config
 
 QUEUED = Trial(
@@ -32,18 +41,9 @@ QUEUED = Trial(
 )
 
 
-class Clock:
-    """Time that passes when it is told to."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(progress, "why_waiting", lambda _url: "no worker answers")
+    monkeypatch.setattr(progress, "why_waiting", lambda _url, _waited: "no worker answers")
     return Clock()
 
 
@@ -53,7 +53,49 @@ def test_queued_trials_that_none_takes_are_explained_after_a_while(clock):
     clock.seconds = STALL_SECONDS - 1
     assert stall.reason([QUEUED]) is None
     clock.seconds = STALL_SECONDS
-    assert stall.reason([QUEUED]) == "1 trials wait, none runs: no worker answers"
+    assert stall.reason([QUEUED]) == "1 trial waits, none runs: no worker answers"
+
+
+@pytest.mark.parametrize(
+    ("uptimes", "waited_seconds", "expected"),
+    [
+        # A worker, then its task processes, may still be starting.
+        ([], STARTING_SECONDS - 1, None),
+        ([], STARTING_SECONDS, "no worker answers; `make status` shows the services"),
+        ([STARTING_SECONDS - 1], 1000, None),
+        ([1000, STARTING_SECONDS - 1], 1000, None),
+        ([1000, STARTING_SECONDS], 10, "worker-0, worker-1 answers but took none yet"),
+    ],
+)
+def test_workers_that_start_are_waited_for_in_silence(monkeypatch, uptimes, waited_seconds, expected):
+    workers = {f"worker-{number}": Worker(1, uptime) for number, uptime in enumerate(uptimes)}
+    monkeypatch.setattr(progress, "require_broker", lambda _url: None)
+    monkeypatch.setattr(progress, "find_workers", lambda _url: workers)
+
+    reason = progress.why_waiting("redis://", waited_seconds)
+
+    assert reason is None if expected is None else reason.startswith(expected)
+
+
+def test_a_broker_that_is_away_is_told_at_once(monkeypatch):
+    def refuse(_url: str) -> None:
+        raise ServiceError("Redis does not answer")
+
+    monkeypatch.setattr(progress, "require_broker", refuse)
+    assert progress.why_waiting("redis://", STALL_SECONDS) == "Redis does not answer"
+
+
+def test_nothing_is_said_while_workers_start_and_they_are_asked_again(clock, monkeypatch):
+    answers = [None, "no worker answers"]
+    monkeypatch.setattr(progress, "why_waiting", lambda _url, _waited: answers.pop(0))
+    stall = Stall("redis://", clock)
+    for clock.seconds, expected in (
+        (0.0, None),
+        (STALL_SECONDS, None),
+        (2 * STALL_SECONDS - 1, None),
+        (2 * STALL_SECONDS, "3 trials wait, none runs: no worker answers"),
+    ):
+        assert stall.reason([QUEUED] * 3) == expected
 
 
 def test_a_running_trial_is_no_stall(clock):
@@ -112,3 +154,10 @@ def test_labels_and_messages_are_shown_as_they_are():
     assert "a [/b]  failed (attempt 2)" in screen.getvalue()
     console.print(progress._plain_line(failed, 1, 1))
     assert screen.getvalue().endswith(r"[1/1] a [/b]: failed (attempt 2), None: [/c] \x1b[2J" + "\n")
+
+
+def test_a_refit_is_as_far_as_its_own_epochs_are():
+    # The configuration allows 30 epochs; the refit has the 8 that were best.
+    running = replace(QUEUED, status="running", epoch=2)
+    assert done_fraction([running]) == pytest.approx(2 / 30)
+    assert done_fraction([replace(running, refit_of=7, n_epochs=8)]) == pytest.approx(2 / 8)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.datasets import Dataset, n_item_rows, split_ratings
 from shared.datasets.prepare import Item, RatingTable, prepare_dataset
-from shared.datasets.splits import random_split
+from shared.datasets.splits import SPLITS, random_split
 from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
 
@@ -121,6 +121,22 @@ def test_the_test_part_leaves_the_validation_its_share():
     split = random_split(1000, Protocol(validation_fraction=0.1, test_fraction=0.2))
     assert [len(part) for part in parts(split)] == [700, 100, 200]
     assert sorted(chain.from_iterable(parts(split))) == list(range(1000))
+
+
+@pytest.mark.parametrize("test_fraction", [0.0, 0.2])
+@pytest.mark.parametrize("name", SPLITS)
+def test_every_split_puts_each_rating_into_one_part_and_does_so_again(name, test_fraction):
+    rng = np.random.default_rng(3)
+    dataset = dataset_at(rng.integers(1, 50, 200).tolist(), users=rng.integers(0, 20, 200).tolist())
+    protocol = Protocol(split=name, validation_fraction=0.2, test_fraction=test_fraction)
+
+    split = split_ratings(dataset, protocol)
+
+    assert sorted(chain.from_iterable(parts(split))) == list(range(200))
+    assert all(part == sorted(part) for part in parts(split))
+    assert [len(part) > 0 for part in parts(split)] == [True, True, test_fraction > 0]
+    assert all(part.dtype == np.int64 for part in (split.train, split.validation, split.test))
+    assert parts(split_ratings(dataset, protocol)) == parts(split)
 
 
 def test_a_temporal_split_holds_out_the_latest():

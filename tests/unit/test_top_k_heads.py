@@ -13,7 +13,7 @@ from tests.unit.ranking_cases import all_pairs, assert_same, brute_force, lists_
 from worker.families.tower.model import build_model, load_model
 from worker.families.tower.scorer import weights_scorer
 from worker.families.tower.weights import Weights
-from worker.ranking.scorers import exact_scores
+from worker.ranking.scorers import LinearScorer, exact_scores
 from worker.ranking.top_k import recommend_all
 
 N_USERS, N_ITEMS, N_RATINGS = 40, 90, 700
@@ -139,6 +139,21 @@ def test_short_heads_are_scored_as_in_float64(merge, dense_layers):
     scores = scorer.score_pairs(*all_pairs(N_USERS, N_ITEMS)).reshape(N_USERS, N_ITEMS)
 
     np.testing.assert_allclose(scores, reference_scores(architecture, weights), rtol=1e-12, atol=1e-13)
+
+
+def test_a_linear_head_that_is_no_product_of_vectors_is_scored_as_one_that_is(monkeypatch):
+    # What `Elementwise` does for a merge that says no more than it must.
+    architecture, users = Tower("multiply", 6, (8, 4, 1)), np.arange(N_USERS)
+    weights = random_weights(architecture)
+    monkeypatch.setattr("worker.families.tower.merges.Multiply.linear_scorer", lambda *_: None)
+    scorer = weights_scorer(architecture, weights, N_ITEMS)
+
+    scores = scorer.score_pairs(*all_pairs(N_USERS, N_ITEMS)).reshape(N_USERS, N_ITEMS)
+
+    assert not isinstance(scorer, LinearScorer)
+    np.testing.assert_allclose(scores, reference_scores(architecture, weights), rtol=1e-12, atol=1e-13)
+    errors = np.abs(scorer.score_block(users) - scores).max(axis=1)
+    assert (errors <= scorer.error_bound(users)).all()
 
 
 @pytest.mark.parametrize("merge", MERGES)

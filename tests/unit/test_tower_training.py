@@ -72,12 +72,6 @@ def assert_bit_equal(first, second):
         np.testing.assert_array_equal(layer[1], same[1])
 
 
-def test_same_random_seed_gives_the_same_bits_and_another_seed_does_not(data):
-    first, again, other = (run(data, training=replace(TRAINING, random_seed=seed)) for seed in (0, 0, 1))
-    assert_bit_equal(first, again)
-    assert losses_of(first) != losses_of(other)
-
-
 @pytest.mark.parametrize("optimizer", ["adamax", "adam", "sgd"])
 def test_resume_after_any_epoch_ends_bit_equal(data, optimizer):
     training = replace(TRAINING, optimizer=optimizer)
@@ -87,6 +81,19 @@ def test_resume_after_any_epoch_ends_bit_equal(data, optimizer):
 
     for content in store.contents:
         assert_bit_equal(run(data, training=training, checkpoint=MemoryStore(content)), uninterrupted)
+
+
+def test_a_refit_learns_as_the_chosen_trial_did_and_judges_nothing(data):
+    nothing = Observations(*(array[:0] for array in vars(data.validation).values()))
+    chosen = run(data, training=OVERFITTING)
+    assert chosen.best_epoch < len(chosen.epochs)
+    # The same training part: what validation chose comes out again without it.
+    refit = run(replace(data, validation=nothing), training=OVERFITTING, n_epochs=chosen.best_epoch)
+    assert [record.loss for record in refit.epochs] == [
+        record.loss for record in chosen.epochs[: chosen.best_epoch]
+    ]
+    assert (refit.best_epoch, refit.val_loss, refit.val_rmse) == (chosen.best_epoch, None, None)
+    np.testing.assert_array_equal(refit.model.weights().item_embedding, chosen.model.weights().item_embedding)
 
 
 def test_resume_trains_and_reports_only_the_missing_epochs(data):
@@ -133,21 +140,6 @@ def test_checkpoint_of_another_version_is_ignored_with_a_warning(data, monkeypat
     run(data, training=replace(TRAINING, max_epochs=1), checkpoint=store)
     monkeypatch.setattr(name, other)
     run(data, training=replace(TRAINING, max_epochs=1), checkpoint=store)
-    assert "checkpoint ignored" in caplog.text
-
-
-def test_checkpoint_of_other_data_is_ignored_with_a_warning(data, caplog):
-    store, epochs = MemoryStore(), []
-    training = replace(TRAINING, max_epochs=1)
-    run(data, training=training, checkpoint=store)
-    changed = replace(data.train, rating=data.train.rating[::-1].copy())
-    run(
-        replace(data, train=changed),
-        training=training,
-        checkpoint=store,
-        on_epoch=lambda record: epochs.append(record.epoch),
-    )
-    assert epochs == [1]
     assert "checkpoint ignored" in caplog.text
 
 

@@ -64,6 +64,8 @@ def fit_in_epochs(
 ) -> TrainingProgress[State]:
     """Train until `max_epochs`, or until `patience` epochs in a row were no better than the best before.
 
+    A refit has exactly `context.n_epochs`: nothing judges them, and the last one is kept.
+
     The result is the same bit for bit on one kind of machine, whether or not training was stopped and resumed
     from `context.checkpoint`, which is saved after every epoch. `belongs_to` gives what identifies the
     training (`identify`). `context.on_epoch` gets the epochs trained here, not those resumed.
@@ -83,7 +85,7 @@ def fit_in_epochs(
             logger.info("checkpoint read: %d epochs are done", len(progress.epochs))
     # The initial state is as large as the one that replaces it.
     del fresh, state
-    while not progress.is_over(training.max_epochs, training.patience):
+    while not progress.is_over(context.n_epochs or training.max_epochs, training.patience):
         progress = _train_epoch(trainer, training, progress)
         context.on_epoch(progress.epochs[-1])
         if context.checkpoint is not None:

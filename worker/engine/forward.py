@@ -6,6 +6,7 @@ from functools import lru_cache
 import tensorflow as tf
 
 from shared.domain.families.tower import Merge, Tower
+from worker.families.tower.merges import MERGES
 from worker.families.tower.model import build_model
 
 # (dense parameters: kernel, bias, kernel, …; user rows; item rows, (batch, embedding_size) each)
@@ -19,7 +20,7 @@ _CACHE_SIZE = 4
 def make_forward(architecture: Tower) -> Forward:
     """The same function of the same weights as the head of `build_model(architecture, …)`."""
     if architecture.is_linear:
-        return _linear_forward(architecture.merge, architecture.embedding_size)
+        return _linear_forward(architecture.merge)
     return _keras_forward(architecture)
 
 
@@ -35,20 +36,9 @@ def _keras_forward(architecture: Tower) -> Forward:
     return forward
 
 
-def _linear_forward(merge: Merge, embedding_size: int) -> Forward:
+def _linear_forward(merge: Merge) -> Forward:
     def forward(parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
-        kernel, bias = _fold(parameters)
-        match merge:
-            case "concatenate":
-                # The same as the concatenated rows times the kernel, without building them.
-                return user_rows @ kernel[:embedding_size] + item_rows @ kernel[embedding_size:] + bias
-            case "multiply":
-                return (user_rows * item_rows) @ kernel + bias
-            case "average":
-                return ((user_rows + item_rows) * 0.5) @ kernel + bias
-            case "dot":
-                # Row e of the outer product is user[e] * item: it becomes user[e] * (item @ kernel) + bias.
-                return user_rows * (item_rows @ kernel) + bias
+        return MERGES[merge].forward(user_rows, item_rows, *_fold(parameters))
 
     return forward
 

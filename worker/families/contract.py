@@ -9,7 +9,7 @@ A family is the module `worker/families/<name>.py` (or a package of that name) w
 whenever the saved weights are read: it depends on its arguments alone.
 
 A family whose models are files of another kind than npz has `FILE_SUFFIX` and `read_model(content) ->
-weights` too, and its `fit` gives the file.
+weights` too, which raises TrialError "artifact" for any other file, and its `fit` gives the file.
 """
 
 import typing
@@ -32,10 +32,11 @@ Weights = Mapping[str, npt.NDArray[typing.Any]]
 class FitData:
     """What a family may learn from. Every index is below its number of users or items.
 
-    `train` is learned from, `validation` chooses when to stop. item_features, user_features: (n, n_features)
-    float32 or None where the source has none. rating_range: smallest and largest rating of the data set.
-    relevance_threshold: from this rating up an item counts as liked. n_item_rows: rows of an item table, of
-    which the first n_items are items (`protocol.embedding_rows`); None: as many as items.
+    `train` is learned from, `validation` chooses when to stop; it is empty for a refit.
+    item_features, user_features: (n, n_features) float32 or None where the source has none. rating_range:
+    smallest and largest rating of the data set. relevance_threshold: from this rating up an item counts as
+    liked. n_item_rows: rows of an item table, of which the first n_items are items
+    (`protocol.embedding_rows`); None: as many as items.
     """
 
     n_users: int
@@ -75,7 +76,8 @@ class FitContext:
     `check_stop` is called about every second and stops by raising. `objective_of` gives the sweep's objective
     on validation, larger is better, by full ranking where it is a ranking metric; the sign is turned where
     less of it is better (`is_larger_better` False: rmse, mae). It is None where the objective does not exist:
-    of ratings for a model that predicts none, of lists without a relevant item in validation.
+    of ratings for a model that predicts none, of lists without a relevant item in validation. `n_epochs`: of
+    a refit, which has no validation: exactly so many of the epochs of its training, schedules as they were.
     """
 
     check_stop: Callable[[], None] = lambda: None
@@ -83,6 +85,7 @@ class FitContext:
     objective_of: Callable[[Scorer], float] | None = None
     checkpoint: CheckpointStore | None = None
     is_larger_better: bool = True
+    n_epochs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.ranking.scorers import Scorer
 
 NPZ = ".npz"
+_FAMILY = "family"
 
 
 class Family(typing.Protocol):
@@ -42,24 +43,36 @@ def file_suffix(family: Family) -> str:
     return str(getattr(family, "FILE_SUFFIX", NPZ))
 
 
-def pack_model(fitted: Fitted) -> bytes:
-    """The model as a file: what `read_model` reads; no code is in it."""
+def pack_model(family: Family, fitted: Fitted) -> bytes:
+    """The model as a file: what `read_model` reads; no code is in it, but the name of the family."""
     if fitted.file is not None:
         return fitted.file
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **dict(fitted.weights))
+    arrays = {**fitted.weights, _FAMILY: np.array(_name_of(family))}
+    np.savez(content, allow_pickle=False, **arrays)
     return content.getvalue()
 
 
 def read_model(family: Family, content: bytes) -> Weights:
-    """The weights in a model file; raises TrialError for anything else."""
+    """The weights in a model file of this family; raises TrialError for anything else."""
     own = getattr(family, "read_model", None)
     if own is not None:
         return typing.cast(Weights, own(content))
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
     except (ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise TrialError(
             "artifact", f"a model file must be an npz archive of arrays; it is not: {error}"
         ) from error
+    saved_by = str(arrays.pop(_FAMILY, "unknown"))
+    if saved_by != _name_of(family):
+        raise TrialError(
+            "artifact", f"a model file must be of the trial's family {_name_of(family)}; it is of {saved_by}"
+        )
+    return arrays
+
+
+def _name_of(family: Family) -> str:
+    """The module's own: that is how `family_of` finds it."""
+    return str(family.__name__).rpartition(".")[2]  # type: ignore[attr-defined]  # It is a module.

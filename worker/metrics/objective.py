@@ -45,6 +45,6 @@ def objective_on_validation(
 
     def of_lists(scorer: Scorer) -> float:
         lists = judge_lists(judged.rank(scorer), user_index, item_index, protocol.k)
-        return sign * RANKING_METRICS[name](lists)
+        return sign * float(np.mean(RANKING_METRICS[name](lists)))
 
     return of_lists

@@ -62,7 +62,7 @@ class WeightedSum:
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
         """There are none."""
-        raise NotImplementedError("a sum of scores ranks items; it is no rating")
+        raise NotImplementedError("a sum of scores ranks items; they are no ratings")
 
     def score_history(self, item_index: Indices, ratings: Float32s) -> Float64s:
         """Scores of every item, as for a user who gave these ratings in training."""

@@ -3,47 +3,62 @@
 import sys
 
 import click
+from sqlalchemy import Engine
 
 from shared import store
 from shared.console import console
-from shared.datasets import load_prepared, split_ratings
+from shared.datasets import load_prepared
+from shared.errors import SpecError
 from shared.settings import load_settings
+from shared.store import Trial
 from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
-from worker.process.quiet import quiet_tensorflow
+from worker.trial import split_of
+from worker.verify.differences import find_differences
 
 
 @click.command()
 @click.argument("sweep_id", type=int)
-def main(sweep_id: int) -> None:
-    """Recompute the numbers and lists of a sweep, check the contract, say what differs."""
+@click.option("--trial", "trial_id", type=int, default=None, help="Only the trial of this id.")
+def main(sweep_id: int, trial_id: int | None) -> None:
+    """Recompute the numbers and lists of a sweep and its refits, check the contract, say what differs."""
     settings = load_settings()
     keep_compiled_programs(settings.cache_dir)
-    quiet_tensorflow()
-    # It imports TensorFlow.
-    from worker.verify.differences import find_differences  # noqa: PLC0415
-
     engine = database_engine()
     sweep = store.get_sweep(engine, sweep_id)
     artifact_root = store.artifact_root(engine, settings.artifacts)
     dataset = load_prepared(artifact_root, sweep.fingerprint, settings.cache_dir)
-    split = split_ratings(dataset, sweep.protocol)
-    configs = {trial.trial_id: trial.config for trial in store.sweep_trials(engine, sweep.sweep_id)}
     n_differences = 0
-    for row in store.leaderboard(engine, sweep.sweep_id):
-        if row.status != "succeeded":
-            console.print(f"{row.label}: not checked, it is {row.status}")
+    if trial_id is not None and store.get_trial(engine, trial_id).sweep_id != sweep_id:
+        raise SpecError(f"--trial must be the id of a trial of sweep {sweep_id}; got {trial_id}")
+    for trials in (_ranked_trials(engine, sweep_id), store.refits_of_sweep(engine, sweep_id)):
+        chosen = [trial for trial in trials if trial_id in (None, trial.trial_id)]
+        if not chosen:
             continue
-        differences = find_differences(engine, sweep, row, configs[row.trial_id], dataset, split)
-        n_differences += len(differences)
-        console.print(f"{row.label}: {'; '.join(differences) if differences else 'as stored'}")
-    broken = store.verify_recommendations(engine, sweep.sweep_id, dataset, split)
-    for one in broken:
-        console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")
-    if n_differences or broken:
-        console.print(f"Sweep {sweep.sweep_id}: {n_differences + len(broken)} differences")
+        split = split_of(chosen[0].refit_of, dataset, sweep.protocol)
+        for trial in chosen:
+            if trial.status != "succeeded":
+                console.print(f"{trial.label}: not checked, it is {trial.status}")
+                continue
+            found = find_differences(engine, sweep, trial, dataset, split)
+            n_differences += len(found.differences)
+            not_kept = f" ({found.not_kept})" if found.not_kept else ""
+            console.print(f"{trial.label}: {'; '.join(found.differences) or 'as stored'}{not_kept}")
+        trial_ids = [trial.trial_id for trial in chosen]
+        for one in store.verify_recommendations(engine, sweep.sweep_id, dataset, split, trial_ids):
+            n_differences += 1
+            console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")
+    which = f"Sweep {sweep_id}" if trial_id is None else f"Trial {trial_id} of sweep {sweep_id}"
+    if n_differences:
+        console.print(f"{which}: {n_differences} differences")
         sys.exit(1)
     console.print(
-        f"Sweep {sweep.sweep_id}: metrics, lists and rating predictions follow from the saved models, and "
+        f"{which}: metrics, lists, rating predictions and results of users follow from the saved models, and "
         f"every list keeps the contract ({', '.join(name for name, _ in store.list_checks())})"
     )
+
+
+def _ranked_trials(engine: Engine, sweep_id: int) -> list[Trial]:
+    """The trials of a sweep, refits left out, in the order of its leaderboard."""
+    trials = {trial.trial_id: trial for trial in store.sweep_trials(engine, sweep_id)}
+    return [trials[row.trial_id] for row in store.leaderboard(engine, sweep_id)]

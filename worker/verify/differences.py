@@ -1,66 +1,109 @@
 """What is stored of a trial beside what its saved model and the data give."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sqlalchemy import Engine
 
 from shared import store
 from shared.artifacts import read_artifact
 from shared.datasets import Dataset, Split
-from shared.domain.trial import TrialConfig
-from shared.store import LeaderboardRow, RankedItems, RatedItems, Sweep
+from shared.store import RankedItems, RatedItems, Sweep, Trial
+from shared.version import code_version
 from worker.families.contract import FitContext
 from worker.families.registry import family_of, read_model
-from worker.metrics import measure
+from worker.metrics import Evaluation, evaluate
 from worker.ranking.top_k import predict_top_rated, recommend_all
 from worker.trial import fit_data
+from worker.verify.users import user_differences
 
 # The engine of the towers sums the squared errors in float32 and in another order.
 _RMSE_TOLERANCE = 1e-4
 _METRIC_TOLERANCE = 1e-9
 # Some roundings of float32: the order of a sum in float64 depends on the number of threads.
 _PREDICTION_TOLERANCE = 1e-6
+_USERS = "user_results"
 
 
-def find_differences(  # noqa: PLR0917  What is stored of one trial, and what it came from.
-    engine: Engine, sweep: Sweep, row: LeaderboardRow, config: TrialConfig, dataset: Dataset, split: Split
-) -> list[str]:
-    """What differs between a stored trial and its recomputation, in words; nothing where all is as stored."""
-    architecture, protocol = config.architecture, sweep.protocol
+@dataclass(frozen=True)
+class Found:
+    """What differs between a stored trial and its recomputation, in words; nothing where all is as stored.
+
+    `not_kept`: what an older version did not store, so that there is nothing to compare with.
+    """
+
+    differences: tuple[str, ...]
+    not_kept: str | None = None
+
+
+def find_differences(engine: Engine, sweep: Sweep, trial: Trial, dataset: Dataset, split: Split) -> Found:
+    """Fit or read the model of a trial again, and compare what follows from it with what is stored.
+
+    `split` is the one that the trial learned by. A refit has no metrics.
+    """
+    architecture, protocol = trial.config.architecture, sweep.protocol
     family, data = family_of(architecture), fit_data(dataset, split, protocol)
-    if config.is_baseline:
+    if trial.config.is_baseline:
         weights = family.fit(architecture, None, data, FitContext()).weights
     else:
         try:
-            weights = read_model(family, read_artifact(row.model_url or ""))
+            weights = read_model(family, read_artifact(trial.model_url or ""))
         except FileNotFoundError:
-            return [f"the saved model {row.model_url} is gone"]
+            return Found((f"the saved model {trial.model_url} is gone",))
     scorer = family.make_scorer(architecture, weights, data)
     predicts = architecture.predicts_ratings
     rankings = recommend_all(scorer, dataset, split, protocol)
-    recomputed = measure(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
-    stored = store.metrics_of(engine, row.trial_id)
-    differences = [
-        f"{name}{'' if part == 'validation' else f' on {part}'} is stored as {stored.get((part, name))}, "
-        f"recomputed {value}"
-        for part, values in recomputed.items()
-        for name, value in sorted(values.items())
-        if not np.isclose(
-            stored.get((part, name), np.nan), value, rtol=_METRIC_TOLERANCE, atol=_METRIC_TOLERANCE
-        )
-    ]
-    rmse = recomputed["validation"].get("rmse")
+    evaluation = Evaluation({}, {})
+    if trial.refit_of is None:
+        evaluation = evaluate(scorer, dataset, split, protocol, rankings, predicts_ratings=predicts)
+    version, not_kept = _not_kept(engine, trial, evaluation)
+    differences = _metric_differences(engine, trial, evaluation, not_kept)
+    kept = {part: of for part, of in evaluation.user_results.items() if (part, _USERS) not in not_kept}
+    differences += user_differences(engine, trial.trial_id, kept, dataset)
+    rmse = evaluation.metrics.get("validation", {}).get("rmse")
     tolerance = _RMSE_TOLERANCE if architecture.has_epochs else _METRIC_TOLERANCE
-    if rmse is not None and not abs((np.nan if row.rmse is None else row.rmse) - rmse) <= tolerance:
-        differences.append(f"val_rmse, by which it is ranked, is stored as {row.rmse}, recomputed {rmse}")
-    lists = store.stored_recommendations(engine, row.trial_id, dataset)
+    ranked_by = trial.val_rmse
+    if rmse is not None and not abs((np.nan if ranked_by is None else ranked_by) - rmse) <= tolerance:
+        differences.append(f"val_rmse, by which it is ranked, is stored as {ranked_by}, recomputed {rmse}")
+    lists = store.stored_recommendations(engine, trial.trial_id, dataset)
     if not _same_lists(lists, rankings.recommendations):
         differences.append("stored recommendations differ from the model's")
-    predictions = store.stored_rating_predictions(engine, row.trial_id, dataset)
+    predictions = store.stored_rating_predictions(engine, trial.trial_id, dataset)
     if not _same_predictions(
         predictions, predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts)
     ):
         differences.append("stored rating predictions differ from the model's")
-    return differences
+    return Found(tuple(differences), _in_words(version, not_kept))
+
+
+def _metric_differences(
+    engine: Engine, trial: Trial, evaluation: Evaluation, not_kept: set[tuple[str, str]]
+) -> list[str]:
+    stored = store.metrics_of(engine, trial.trial_id)
+    tolerance = _METRIC_TOLERANCE
+    return [
+        f"{name}{'' if part == 'validation' else f' on {part}'} is stored as {stored.get((part, name))}, "
+        f"recomputed {value}"
+        for part, values in evaluation.metrics.items()
+        for name, value in sorted(values.items())
+        if (part, name) not in not_kept
+        and not np.isclose(stored.get((part, name), np.nan), value, rtol=tolerance, atol=tolerance)
+    ]
+
+
+def _not_kept(engine: Engine, trial: Trial, evaluation: Evaluation) -> tuple[str, set[tuple[str, str]]]:
+    """The version that stored the trial, and the parts and names of what that version did not store."""
+    version, kept = store.kept_by_its_version(engine, trial.trial_id)
+    if version == code_version():
+        return version, set()
+    expected = {(part, name) for part, values in evaluation.metrics.items() for name in values}
+    expected |= {(part, _USERS) for part, of in evaluation.user_results.items() if len(of.user_index)}
+    return version, expected - kept
+
+
+def _in_words(version: str, not_kept: set[tuple[str, str]]) -> str | None:
+    names = sorted({"results of users" if name == _USERS else name for _, name in not_kept})
+    return f"version {version} did not store {', '.join(names)}" if names else None
 
 
 def _same_lists(first: RankedItems, second: RankedItems) -> bool:

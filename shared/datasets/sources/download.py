@@ -6,16 +6,18 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import pooch
-import requests
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from shared.console import PlainColumn
 from shared.errors import DatasetError
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 15.0
@@ -36,6 +38,9 @@ def fetch_archive(url: str, sha256: str, folder: Path, progress: Progress | None
     The file gets its name only after its SHA-256 (hex) was right. Raises DownloadError when the archive
     cannot be had, DatasetError when it cannot be written.
     """
+    import pooch  # noqa: PLC0415  Slow to load, and few commands need it.
+    import requests  # noqa: PLC0415  Slow to load, and few commands need it.
+
     archive = folder / Path(urlsplit(url).path).name
     try:
         if archive.is_file() and hashlib.sha256(archive.read_bytes()).hexdigest() == sha256:
@@ -80,6 +85,8 @@ def download_progress(console: Console) -> Progress:
 
 def _download(url: str, output_file: str, _pooch: None, *, progress: Progress | None) -> None:
     """What pooch calls with a temporary file; its own downloader leaves connections open after an error."""
+    import requests  # noqa: PLC0415  Slow to load, and few commands need it.
+
     timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     with requests.get(url, stream=True, timeout=timeouts) as response, Path(output_file).open("wb") as file:
         response.raise_for_status()
@@ -105,6 +112,8 @@ def _report_progress(progress: Progress, url: str, size_bytes: int) -> Callable[
 
 def _check_answers(url: str) -> None:
     """Raise RequestException unless the place answers anything at all within FIRST_ANSWER_SECONDS."""
+    import requests  # noqa: PLC0415  Slow to load, and few commands need it.
+
     failures: list[requests.RequestException] = []
 
     def ask() -> None:
@@ -123,8 +132,10 @@ def _check_answers(url: str) -> None:
         raise failures[0]
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: "requests.RequestException") -> str:
     """Half a sentence in place of the nested message of requests."""
+    import requests  # noqa: PLC0415  Slow to load, and few commands need it.
+
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered with HTTP status {error.response.status_code}"
     if isinstance(error, requests.Timeout):

@@ -5,7 +5,6 @@ import io
 import re
 
 import numpy as np
-import pandas as pd
 
 from shared.datasets.prepare import RatingTable
 from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
@@ -33,6 +32,8 @@ def parse_rating_lines(file: RawFile, separator: str) -> RatingTable:
 
 def _parse_at_once(body: bytes, separator: bytes, where: str) -> RatingTable | None:
     """The whole file by pandas' C parser; None when any line breaks a rule."""
+    import pandas as pd  # noqa: PLC0415  Slow to load, and few commands need it.
+
     n_lines = body.count(b"\n") + 1
     # pandas drops surplus fields of the first line, so they are counted here.
     if body.count(separator) != n_lines * (len(_FIELDS) - 1) or _UNIT_SEPARATOR in body:

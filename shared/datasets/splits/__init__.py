@@ -6,6 +6,7 @@ from shared.datasets.dataset import Dataset
 from shared.datasets.splits.embedding_rows import n_item_rows
 from shared.datasets.splits.leave_last_out import leave_last_out_split
 from shared.datasets.splits.random import random_split
+from shared.datasets.splits.refit import refit_split
 from shared.datasets.splits.split import Split
 from shared.datasets.splits.temporal import temporal_split
 from shared.domain.protocol import Protocol
@@ -22,4 +23,4 @@ def split_ratings(dataset: Dataset, protocol: Protocol) -> Split:
     return SPLITS[protocol.split](dataset, protocol)
 
 
-__all__ = ["SPLITS", "Split", "n_item_rows", "random_split", "split_ratings"]
+__all__ = ["SPLITS", "Split", "n_item_rows", "random_split", "refit_split", "split_ratings"]

@@ -17,7 +17,8 @@ class Split:
     """Rows of the data set's rating arrays, each in at most one part, ascending.
 
     train: (n_train,) int64, learned from      validation: (n_validation,) int64, chooses epochs, settings and
-    the winner      test: (n_test,) int64, reports once and never chooses; empty where the protocol has none
+    the winner; empty for a refit      test: (n_test,) int64, reports once and never chooses; empty where the
+    protocol has none, and for a refit
     """
 
     train: Rows

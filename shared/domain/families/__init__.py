@@ -18,7 +18,8 @@ class Architecture(typing.Protocol):
     """One immutable configuration of a family.
 
     `family` is its name; `has_epochs` says whether it is trained with a TrainingConfig; `predicts_ratings`
-    whether a rating follows from its score.
+    whether a rating follows from its score; `scores_histories` whether its scorer is a HistoryScorer, so that
+    it can answer for somebody who is in no training data.
 
     A family with epochs may have `default_training`, the training that it gets where nothing is said
     (`default_training_of`). It is a default like that of a field: never changed once it was released, since
@@ -28,6 +29,10 @@ class Architecture(typing.Protocol):
 
     family: typing.ClassVar[str]
     has_epochs: typing.ClassVar[bool]
+
+    @property
+    def scores_histories(self) -> bool:
+        """Whether it can score the items for somebody who is in no training data."""
 
     @property
     def predicts_ratings(self) -> bool:
@@ -44,7 +49,12 @@ class Architecture(typing.Protocol):
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 
 _ALL: tuple[type[Architecture], ...] = (
-    *(Tower, Ease, WeightedAls, ItemKnn, BayesianMf, Autoencoder),
+    Tower,
+    Ease,
+    WeightedAls,
+    ItemKnn,
+    BayesianMf,
+    Autoencoder,
     *BASELINES,
 )
 

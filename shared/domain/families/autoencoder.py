@@ -85,6 +85,11 @@ class Autoencoder:
         return self.kind == "autorec"
 
     @property
+    def scores_histories(self) -> bool:
+        """A user has a code of users; AutoRec has outputs for those whom it was trained on."""
+        return self.kind != "autorec"
+
+    @property
     def label(self) -> str:
         """By what differs from the defaults."""
         return label_by_differences(self, self.family)

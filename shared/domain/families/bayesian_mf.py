@@ -28,6 +28,7 @@ class BayesianMf:
     family: ClassVar[str] = "bayesian_mf"
     predicts_ratings: ClassVar[bool] = True
     has_epochs: ClassVar[bool] = False
+    scores_histories: ClassVar[bool] = False
 
     size: PositiveInt = 32
     sweeps: PositiveInt = 100

@@ -29,6 +29,7 @@ class Ease:
     family: ClassVar[str] = "ease"
     predicts_ratings: ClassVar[bool] = False
     has_epochs: ClassVar[bool] = False
+    scores_histories: ClassVar[bool] = True
 
     l2: PositiveFloat = 300.0
     input: Input = "stars"

@@ -23,6 +23,7 @@ class ItemKnn:
     family: ClassVar[str] = "item_knn"
     predicts_ratings: ClassVar[bool] = False
     has_epochs: ClassVar[bool] = False
+    scores_histories: ClassVar[bool] = True
 
     similarity: Literal["cosine", "jaccard", "conditional"] = "cosine"
     neighbours: PositiveInt = 200

@@ -14,6 +14,7 @@ class ItemPopularity:
 
     family: ClassVar[str] = "item_popularity"
     has_epochs: ClassVar[bool] = False
+    scores_histories: ClassVar[bool] = False
     predicts_ratings: ClassVar[bool] = False
 
     @property

@@ -29,6 +29,7 @@ class Tower:
 
     family: ClassVar[str] = "tower"
     has_epochs: ClassVar[bool] = True
+    scores_histories: ClassVar[bool] = False
     predicts_ratings: ClassVar[bool] = True
     schedules: ClassVar[tuple[Schedule, ...]] = ("constant",)
 

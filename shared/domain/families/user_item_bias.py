@@ -14,6 +14,7 @@ class UserItemBias:
 
     family: ClassVar[str] = "user_item_bias"
     has_epochs: ClassVar[bool] = False
+    scores_histories: ClassVar[bool] = False
     predicts_ratings: ClassVar[bool] = True
 
     @property

@@ -25,6 +25,7 @@ class WeightedAls:
     family: ClassVar[str] = "weighted_als"
     predicts_ratings: ClassVar[bool] = False
     has_epochs: ClassVar[bool] = False
+    scores_histories: ClassVar[bool] = True
 
     size: PositiveInt = 128
     l2: PositiveFloat = 0.01

@@ -42,7 +42,7 @@ def fit(
     The result depends on architecture and data alone, bit for bit on one kind of machine, whether or not the
     chain was stopped and resumed from the checkpoint, which is saved every ten seconds. `on_epoch` gets a
     record a sweep: training and validation squared errors, the latter of the mean so far (during burn-in, of
-    the sweep alone), NaN without validation ratings, which are only looked at. Raises TrialError
+    the sweep alone), None without validation ratings, which are only looked at. Raises TrialError
     "not_finite_loss" when a sample cannot be drawn.
     """
     chain = _Chain(architecture, data, context)
@@ -75,12 +75,7 @@ class _Chain:
         while self._n_sweeps < self._architecture.sweeps:
             record = self._sweep()
             self._context.on_epoch(record)
-            logger.debug(
-                "sweep %d: noise precision %.4f, val_rmse %.4f",
-                record.epoch,
-                self.sampler.noise_precision,
-                record.val_rmse,
-            )
+            logger.debug("%s, noise precision %.4f", record, self.sampler.noise_precision)
             if self._context.checkpoint is not None and time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
                 self._context.checkpoint.save(self._pack(belongs_to))
                 saved_at = time.monotonic()
@@ -106,9 +101,12 @@ class _Chain:
             self._mean.add(users, items)
             self._validation_sum += predictions
             predictions = self._validation_sum / self._mean.n_samples
-        errors = self.sampler.mean + self.sampler.scale * predictions - validation.rating
-        error = float((errors**2).mean()) if len(errors) else float("nan")
-        return EpochRecord(self._n_sweeps, train_error, error, error**0.5, time.perf_counter() - started)
+        val_error = val_rmse = None
+        if len(validation):
+            errors = self.sampler.mean + self.sampler.scale * predictions - validation.rating
+            val_error = float((errors**2).mean())
+            val_rmse = val_error**0.5
+        return EpochRecord(self._n_sweeps, train_error, val_error, val_rmse, time.perf_counter() - started)
 
     def _pack(self, belongs_to: str) -> bytes:
         """An npz archive without pickles."""

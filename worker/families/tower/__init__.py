@@ -1,10 +1,12 @@
 """Two embeddings, a merge and dense layers: the architectures of 2020, trained in TensorFlow."""
 
 import tempfile
+import zipfile
 from pathlib import Path
 
 from shared.domain.families.tower import Tower
 from shared.domain.training import TrainingConfig
+from shared.errors import TrialError
 from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.process.quiet import quiet_tensorflow
 from worker.ranking.scorers import Scorer
@@ -30,6 +32,7 @@ def fit(architecture: Tower, training: TrainingConfig | None, data: FitData, con
         checkpoint=context.checkpoint,
         on_epoch=context.on_epoch,
         check_stop=context.check_stop,
+        n_epochs=context.n_epochs,
     )
     with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
         path = Path(temporary) / f"model{FILE_SUFFIX}"
@@ -58,11 +61,18 @@ def make_scorer(architecture: Tower, weights: Weights, data: FitData) -> Scorer:
 
 
 def read_model(content: bytes) -> Weights:
-    """The weights in a file of Keras, which is read in safe mode."""
+    """The weights in a file of Keras, which is read in safe mode; raises TrialError for anything else."""
     quiet_tensorflow()
     from worker.families.tower.model import load_model, weights_of  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
         path = Path(temporary) / f"model{FILE_SUFFIX}"
         path.write_bytes(content)
-        return weights_of(load_model(path)).named()
+        try:
+            return weights_of(load_model(path)).named()
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+            reason = str(error).replace(str(path), "the file").partition("\n")[0]
+            raise TrialError(
+                "artifact",
+                f"a model file must be a tower as Keras saves it, without code; it is not: {reason}",
+            ) from error

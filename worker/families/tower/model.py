@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from shared.domain.families.tower import Tower
+from worker.families.tower.merges import MERGES
 from worker.families.tower.weights import Weights
 
 _EMBEDDING_LIMIT = 0.05
@@ -74,7 +75,7 @@ def build_model(architecture: Tower, n_users: int, n_item_rows: int, random_seed
     seeds = _layer_seeds(random_seed, 2 + len(architecture.dense_layers))
     embedding_size = architecture.embedding_size
     is_dot = architecture.merge == "dot"
-    merge = _merge_layer(architecture)
+    merge = MERGES[architecture.merge].layer()
     dense = [
         keras.layers.Dense(
             width,
@@ -133,18 +134,6 @@ def weights_of(model: keras.Model) -> Weights:
         item_embedding=layers["item_embedding"].embeddings.numpy(),
         dense=tuple((layers[name].kernel.numpy(), layers[name].bias.numpy()) for name in names),
     )
-
-
-def _merge_layer(architecture: Tower) -> keras.layers.Layer:
-    match architecture.merge:
-        case "concatenate":
-            return keras.layers.Concatenate(name="merge")
-        case "multiply":
-            return keras.layers.Multiply(name="merge")
-        case "average":
-            return keras.layers.Average(name="merge")
-        case "dot":
-            return keras.layers.Dot(axes=1, name="merge")
 
 
 def _embedding_layer(name: str, n_rows: int, embedding_size: int, seed: int) -> keras.layers.Layer:

@@ -1,7 +1,7 @@
 """Scores of a trained tower.
 
-Without an activation the head is linear. With one, its first layer is split in a user and an item part, and
-the rest is compiled.
+Without an activation most heads are products of vectors. Of any other the first layer is made of a user and
+an item part, and the rest is compiled.
 """
 
 from functools import cache
@@ -14,6 +14,7 @@ import tensorflow as tf
 from shared.domain.families.tower import Activation, Merge, Tower
 from shared.errors import TrialError
 from worker.engine.compiled import CompiledFunction
+from worker.families.tower.merges import MERGES
 from worker.families.tower.weights import Weights
 from worker.ranking.scorers import (
     SAFETY,
@@ -22,7 +23,6 @@ from worker.ranking.scorers import (
     Float32s,
     Float64s,
     Indices,
-    LinearScorer,
     Scorer,
 )
 
@@ -56,19 +56,19 @@ def weights_scorer(architecture: Tower, weights: Weights, n_items: int) -> Score
     items = weights.item_embedding[:n_items].astype(np.float64)
     dense = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights.dense]
     if architecture.is_linear:
-        return _linear_scorer(architecture.merge, users, items, dense)
+        kernel, bias = _fold(dense)
+        linear = MERGES[architecture.merge].linear_scorer(users, items, kernel[:, 0], float(bias[0]))
+        if linear is not None:
+            return linear
+        dense = [(kernel, bias)]
     return TowerScorer(architecture, users, items, dense)
 
 
 class TowerScorer:
-    """Scores of one trained head with activations.
+    """Scores of one trained head; the score is the mean over the copies of the first layer.
 
-    With the first kernel K and bias b, and U, V the two embeddings, the first layer before its activation is
-    concatenate: (U K₁ + b) + V K₂      average: (U K/2 + b) + V K/2      multiply: (U∘V) K + b
-    dot: uᵢ (V K) + b for each of the E entries uᵢ; the score is the mean over them.
-
-    `_user_part`: (n_users, n_copies, width) float64; n_copies is E for dot, else 1
-    `_item_part`: (n_items, width) float64
+    The merge makes it of `_user_part`, (n_users, n_copies, width) float64, and `_item_part`, (n_items, width)
+    float64: see worker/families/tower/merges.py.
     """
 
     predicts_ratings = True
@@ -77,7 +77,7 @@ class TowerScorer:
         (kernel, bias), *self._layers = dense
         self._merge, self._activation = architecture.merge, architecture.activation
         self._kernel, self._bias = kernel, bias
-        self._user_part, self._item_part = _split_first_layer(self._merge, users, items, kernel, bias)
+        self._user_part, self._item_part = MERGES[self._merge].split(users, items, kernel, bias)
         self._largest_item = np.abs(self._item_part).max(axis=0, initial=0)
         self._dense_32 = _tensors([(kernel, bias), *self._layers], tf.float32)
         self._dense_64 = _tensors([(kernel, bias), *self._layers], tf.float64)
@@ -123,16 +123,10 @@ class TowerScorer:
         unit = UNIT_ROUNDOFF_32
         slope = _SLOPES.get(self._activation, 1.0)
         units = 0 if self._activation == "relu" else _ACTIVATION_UNITS
-        size, n_terms = np.abs(self._user_part[user_index]), 3  # (n_block, n_copies, width)
-        if self._merge == "multiply":
-            size, n_terms = (
-                size * self._largest_item @ np.abs(self._kernel) + np.abs(self._bias),
-                len(self._kernel) + 3,
-            )
-        elif self._merge == "dot":
-            size = size * self._largest_item + np.abs(self._bias)
-        else:
-            size = size + self._largest_item
+        # (n_block, n_copies, width)
+        size, n_terms = MERGES[self._merge].first_layer_size(
+            np.abs(self._user_part[user_index]), self._largest_item, self._kernel, self._bias
+        )
         error = n_terms * unit * size
         for kernel, bias in self._layers:
             error = slope * error + units * unit * (1 + size)
@@ -157,48 +151,12 @@ class TowerScorer:
         return self.score_pairs(user_index, item_index)
 
 
-def _linear_scorer(merge: Merge, users: Float64s, items: Float64s, dense: Dense) -> LinearScorer:
-    """Dense layers without activation are one affine map (w, c) of the merged vector.
-
-    concatenate: u·w₁ + v·w₂ + c      average: (u + v)/2 · w + c      multiply: (u∘w)·v + c
-    dot: the mean over the outer product's rows, mean(u) (v·w) + c
-    """
+def _fold(dense: Dense) -> tuple[Float64s, Float64s]:
+    """Dense layers without activation as one: kernel (n_inputs, 1), bias (1,)."""
     kernel, bias = dense[0]
     for next_kernel, next_bias in dense[1:]:
         kernel, bias = kernel @ next_kernel, bias @ next_kernel + next_bias
-    weight = kernel[:, 0]
-    user_offsets = np.full(len(users), bias[0])
-    item_offsets = np.zeros(len(items))
-    # einsum without `optimize` adds in one order, whatever the number of threads.
-    if merge == "multiply":
-        return LinearScorer(users * weight, items, user_offsets, item_offsets)
-    if merge == "dot":
-        item_vectors = np.einsum("ij,j->i", items, weight)[:, None]
-        return LinearScorer(users.mean(axis=1, keepdims=True), item_vectors, user_offsets, item_offsets)
-    size = users.shape[1]
-    user_weight, item_weight = (
-        (weight / 2, weight / 2) if merge == "average" else (weight[:size], weight[size:])
-    )
-    user_offsets += np.einsum("ij,j->i", users, user_weight)
-    item_offsets += np.einsum("ij,j->i", items, item_weight)
-    return LinearScorer(users[:, :0], items[:, :0], user_offsets, item_offsets)
-
-
-def _split_first_layer(
-    merge: Merge, users: Float64s, items: Float64s, kernel: Float64s, bias: Float64s
-) -> tuple[Float64s, Float64s]:
-    """User and item part of the first layer; shapes as in TowerScorer."""
-    if merge == "multiply":
-        return users[:, None], items
-    # einsum without `optimize` adds in one order, whatever the number of threads.
-    if merge == "dot":
-        return users[:, :, None], np.einsum("ij,jk->ik", items, kernel)
-    size = users.shape[1]
-    user_kernel, item_kernel = (
-        (kernel / 2, kernel / 2) if merge == "average" else (kernel[:size], kernel[size:])
-    )
-    user_part = np.einsum("ij,jk->ik", users, user_kernel) + bias
-    return user_part[:, None], np.einsum("ij,jk->ik", items, item_kernel)
+    return kernel, bias
 
 
 def _tensors(dense: Dense, dtype: tf.DType) -> tuple[tuple[Any, Any], ...]:
@@ -219,12 +177,7 @@ def _score(merge: Merge, activation: Activation, user_part: Any, item_part: Any,
     """Scores of the broadcast of both parts; axis 1 holds the copies, which are averaged."""
     activate = keras.activations.get(activation)
     (kernel, bias), *layers = dense
-    if merge == "multiply":
-        inputs = tf.tensordot(user_part * item_part, kernel, 1) + bias
-    elif merge == "dot":
-        inputs = user_part * item_part + bias
-    else:
-        inputs = user_part + item_part
+    inputs = MERGES[merge].first_layer(user_part, item_part, kernel, bias)
     for kernel, bias in layers:
         inputs = tf.tensordot(activate(inputs), kernel, 1) + bias
     return tf.reduce_mean(inputs[..., 0], axis=1)

@@ -66,19 +66,21 @@ def train(
     checkpoint: CheckpointStore | None,
     on_epoch: Callable[[EpochRecord], None],
     check_stop: Callable[[], None],
+    n_epochs: int | None = None,
 ) -> TrainedModel:
     """Train until `max_epochs`, or until `patience` epochs in a row brought no lower val_loss.
 
     The result depends on the arguments alone, bit for bit on one kind of machine, whether or not training
     was stopped and resumed from `checkpoint`, which is saved after every epoch. `on_epoch` gets the epochs
     trained here, not those resumed. `check_stop` is called about every second and stops by raising.
-    Raises TrialError "not_finite_loss" when a loss is NaN or infinite.
+    `n_epochs`: of a refit, exactly so many; nothing judges them. Raises TrialError "not_finite_loss" when a
+    loss is NaN or infinite.
     """
     trainer = _Trainer(architecture, training, data, check_stop)
     progress = fit_in_epochs(
         trainer,
         training,
-        FitContext(check_stop=check_stop, on_epoch=on_epoch, checkpoint=checkpoint),
+        FitContext(check_stop=check_stop, on_epoch=on_epoch, checkpoint=checkpoint, n_epochs=n_epochs),
         lambda: _identify(architecture, training, data),
     )
     model = trainer.model
@@ -122,6 +124,8 @@ class _Trainer:
         return catch_up_all(state, self._optimizer), float(loss_sum) / len(self._data.train)
 
     def judge(self, state: TrainingState) -> Judgement:
+        if not len(self._data.validation):
+            return Judgement()
         evaluation = evaluate(
             self._forward,
             [slots[0] for slots in state.dense],

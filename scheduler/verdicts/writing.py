@@ -1,0 +1,137 @@
+"""Verdicts of a stored sweep: read the results of users, judge, store."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Engine
+
+from scheduler.verdicts.judging import NOT_KEPT, Contender, configuration_of, judge
+from scheduler.verdicts.measures import Float64s, Measure, measure_of
+from scheduler.verdicts.resampling import Estimate, estimate, trials_at_once
+from shared import store
+from shared.domain.protocol import Protocol
+from shared.errors import StoreError
+from shared.stop_signal import StopSignal
+from shared.store import RankedTrial, Sweep
+
+PERIOD_SECONDS = 5.0
+# Results that change while they are judged are judged again; a sweep that grows faster waits for its end.
+_N_TRIES = 3
+
+logger = logging.getLogger(__name__)
+
+
+class Judge:
+    """Writes the verdicts of sweeps whose terminal is gone, every few seconds until `stopped` is set."""
+
+    def __init__(self, engine: Engine, stopped: threading.Event | StopSignal) -> None:
+        self._engine = engine
+        self._stopped = stopped
+        self._is_failing = False
+
+    def run(self) -> None:
+        """Judge until stopped; a database that is away is waited for."""
+        while not self._stopped.wait(PERIOD_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """Judge what has ended since; one warning when it begins to fail."""
+        try:
+            for sweep_id in store.sweeps_to_judge(self._engine):
+                if self._stopped.wait(0):
+                    return
+                if write_verdicts(self._engine, store.get_sweep(self._engine, sweep_id)):
+                    logger.info("sweep %d: verdicts written", sweep_id)
+        except StoreError as error:
+            if not self._is_failing:
+                logger.warning("not judging now: %s", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+
+def ensure_verdicts(engine: Engine, sweep: Sweep) -> bool:
+    """Have the verdicts of all results of a sweep stored; False where trials are queued or running."""
+    for _ in range(_N_TRIES):
+        state = store.judged_state(engine, sweep.sweep_id)
+        if state == "judged":
+            return True
+        if state == "open":
+            return False
+        write_verdicts(engine, sweep)
+    return store.judged_state(engine, sweep.sweep_id) == "judged"
+
+
+def write_verdicts(engine: Engine, sweep: Sweep) -> bool:
+    """Judge the trials of a sweep and store that; False where its results changed meanwhile."""
+    trials = store.ranked_trials(engine, sweep.sweep_id)
+    measure, split = measure_of(sweep.protocol.objective), judging_part(sweep.protocol)
+    verdicts = judge(
+        _contenders(engine, trials, measure, split),
+        sweep.protocol.objective,
+        split,
+        is_larger_better=measure.is_larger_better,
+    )
+    return store.save_verdicts(engine, sweep.sweep_id, verdicts)
+
+
+def judging_part(protocol: Protocol) -> str:
+    """The part of the split whose users judge: the test where there is one."""
+    return "test" if protocol.test_fraction > 0 else "validation"
+
+
+def _contenders(
+    engine: Engine, trials: Sequence[RankedTrial], measure: Measure, split: str
+) -> list[Contender]:
+    """Every trial with its estimate or the reason why it has none; some are read at a time."""
+    reasons = {trial.trial_id: _why_not_read(trial, split) for trial in trials}
+    estimates: dict[int, Estimate] = {}
+    batch: dict[int, Float64s] = {}
+    users, denominator = None, np.zeros(0)
+
+    def finish() -> None:
+        if batch:
+            found = estimate(measure, np.array(list(batch.values())), denominator)
+            estimates.update(zip(batch, found, strict=True))
+            batch.clear()
+
+    for trial in trials:
+        if reasons[trial.trial_id]:
+            continue
+        results = store.stored_user_results(engine, trial.trial_id, split, measure.column)
+        is_judged, numerator, of_trial = measure.sums(results)
+        judging = results.user_ids[is_judged]
+        if not len(judging):
+            reasons[trial.trial_id] = f"the objective judges nobody in the {split} part"
+            continue
+        if users is None:
+            users, denominator = judging, of_trial
+        elif not (np.array_equal(users, judging) and np.array_equal(denominator, of_trial)):
+            reasons[trial.trial_id] = "other users judge it than the trials above: see `make verify`"
+            continue
+        batch[trial.trial_id] = numerator
+        if len(batch) >= trials_at_once(len(users)):
+            finish()
+    finish()
+    return [
+        Contender(
+            trial_id=trial.trial_id,
+            label=trial.label,
+            configuration=configuration_of(trial.config),
+            estimate=estimates.get(trial.trial_id),
+            reason=reasons[trial.trial_id],
+            is_comparable=trial.value is not None,
+        )
+        for trial in trials
+    ]
+
+
+def _why_not_read(trial: RankedTrial, split: str) -> str:
+    """Why a trial has no results of users that could be read; empty where it has some."""
+    if trial.value is None:
+        return "the objective does not judge it"
+    if not trial.parts:
+        return NOT_KEPT
+    return "" if split in trial.parts else f"nobody has a rating in the {split} part"

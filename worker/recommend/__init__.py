@@ -1,0 +1,1 @@
+"""`make recommend HISTORY=…`: the list of somebody who is in no training data."""
