@@ -40,7 +40,7 @@ def draw(truth: Truth, luck: np.ndarray, random: np.random.Generator) -> np.ndar
     noise = random.normal(0.0, truth.trial_noise, (truth.n_trials, truth.n_users))
     values = level + noise + luck[:, None]
     values[0] += truth.advantage
-    return np.clip(values, 0.0, 1.0)
+    return np.asarray(np.clip(values, 0.0, 1.0))
 
 
 def judge_sweep(truth: Truth, seed: int, *, has_test: bool) -> list[Verdict]:

@@ -162,19 +162,20 @@ def fit_data(dataset: Dataset, split: Split, protocol: Protocol) -> FitData:
         rating_range=dataset.rating_range,
         relevance_threshold=dataset.rating_range[0] if threshold == "none" else threshold,
         item_features=_one_hot(dataset.genres),
+        user_features=None if dataset.user_traits is None else _one_hot(dataset.user_traits),
     )
 
 
-def _one_hot(genres: npt.NDArray[np.str_]) -> npt.NDArray[np.float32] | None:
-    """(n_items, n_genres): 1 where an item is of a genre; None where nothing is known of any."""
-    of_items = [text.split("|") if text else [] for text in genres.tolist()]
-    names = sorted({name for of_item in of_items for name in of_item})
+def _one_hot(texts: npt.NDArray[np.str_]) -> npt.NDArray[np.float32] | None:
+    """(n, n_names): 1 where the text of a row, joined by "|", has a name; None where none has any."""
+    of_rows = [text.split("|") if text else [] for text in texts.tolist()]
+    names = sorted({name for of_row in of_rows for name in of_row})
     if not names:
         return None
     columns = {name: column for column, name in enumerate(names)}
-    features = np.zeros((len(of_items), len(names)), np.float32)
-    for row, of_item in enumerate(of_items):
-        features[row, [columns[name] for name in of_item]] = 1.0
+    features = np.zeros((len(of_rows), len(names)), np.float32)
+    for row, of_row in enumerate(of_rows):
+        features[row, [columns[name] for name in of_row]] = 1.0
     return features
 
 

@@ -26,6 +26,8 @@ class Dataset:
     user_index, item_index: (n_ratings,) int32      ratings: (n_ratings,) float32
     timestamps: (n_ratings,) int64 seconds; 0 where the source has none
     titles: (n_items,) str, empty where unknown      genres: (n_items,) str joined by "|", empty for none
+    user_traits: (n_users,) str joined by "|", such as "age 25|gender F", empty for none; None where the
+    source knows no users. They are no part of the fingerprint, nor of the file: version 0.1 knew none.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Dataset:
     timestamps: npt.NDArray[np.int64]
     titles: npt.NDArray[np.str_]
     genres: npt.NDArray[np.str_]
+    user_traits: npt.NDArray[np.str_] | None = None
 
     @property
     def n_users(self) -> int:
@@ -61,7 +64,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 hex digits of the SHA-256 over every array: the same data have the same fingerprint."""
+        """32 hex digits of the SHA-256 over every array but `user_traits`: the same ratings have the same."""
         digest = hashlib.sha256()
         for name in _ARRAYS:
             array = getattr(self, name)
@@ -72,7 +75,7 @@ class Dataset:
         return digest.hexdigest()[:32]
 
     def write(self, file: BinaryIO) -> None:
-        """Write as an npz archive without pickles."""
+        """Write as an npz archive without pickles; `user_traits` are not in it."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         np.savez(file, allow_pickle=False, name=self.name, is_synthetic=self.is_synthetic, **arrays)
 

@@ -37,9 +37,16 @@ class Item:
 
 
 def prepare_dataset(
-    name: str, table: RatingTable, items: Sequence[Item], *, is_synthetic: bool = False
+    name: str,
+    table: RatingTable,
+    items: Sequence[Item],
+    *,
+    traits: Mapping[str, Sequence[str]] | None = None,
+    is_synthetic: bool = False,
 ) -> Dataset:
     """Ids in ascending order, indices from 0, the catalogue exactly `items`.
+
+    `traits`: what is known of each user, by id; users without ratings are left out.
 
     Raises DatasetError, with file and line, for a rated item that is not in the catalogue and for a second
     rating of an item by one user: which of the two counts is not ours to guess, and one of them in training
@@ -66,6 +73,9 @@ def prepare_dataset(
         timestamps=table.timestamps.astype(np.int64),
         titles=np.array([item.title for item in ordered], dtype=np.str_),
         genres=np.array(["|".join(item.genres) for item in ordered], dtype=np.str_),
+        user_traits=None
+        if traits is None
+        else np.array(["|".join(traits.get(user_id, ())) for user_id in user_ids], dtype=np.str_),
     )
 
 

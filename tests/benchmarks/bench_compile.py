@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from shared.domain.families.tower import Activation, Merge, Tower
+from shared.domain.families.pairs import Activation
+from shared.domain.families.tower import Merge, Tower
 from tests.benchmarks.bench_sweep import N_WORKERS, ROW, SHORT_SWEEP
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.report import (

@@ -18,6 +18,7 @@ from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
 from tests.benchmarks.family_times import Architecture, settings_of
 from tests.benchmarks.fresh_process import measure
+from tests.benchmarks.pair_times import pair_rows
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (
     judge,
@@ -169,6 +170,11 @@ def main() -> None:
         columns = ("family", "ndcg@20", "recall@20", "coverage@20", "RMSE")
         columns = (*columns, "fit with compiling, s", "s an epoch", "peak, MB", "bar")
         print_table(columns, epoch_rows(prepared), "Trained in epochs")
+        columns = (
+            *("pairs", "epochs", "RMSE", "ndcg@20", "recall@20", "coverage@20"),
+            *("fit, s", "lists, s", "peak, MB", "bar"),
+        )
+        print_table(columns, pair_rows(prepared), "Families that learn from pairs")
         columns = ("fits", "s", "of the other, s", "ratio", "bar")
         print_table(columns, ratio_rows(prepared, n_repeats=1 if options.quick else 6), "Turn by turn")
         columns = ("family", "first fit, nothing compiled, s", "first fit, s", "fit, s")

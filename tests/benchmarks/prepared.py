@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.datasets import Dataset, read_dataset, resolve_dataset, split_ratings
+from shared.datasets import Dataset, load_prepared, resolve_dataset, split_ratings, store_prepared
 from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
 from shared.settings import load_settings
@@ -30,12 +30,12 @@ def prepared_dataset() -> Iterator[str]:
     """Path of MovieLens 1M as an npz archive; removed in the end."""
     dataset = movielens_1m()
     with tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:
-        path = Path(folder) / "ml-1m.npz"
-        with path.open("wb") as file:
-            dataset.write(file)
+        store_prepared(Path(folder).as_uri(), dataset)
+        path = Path(folder) / "datasets" / f"{dataset.fingerprint}.npz"
         print(f"\nMovieLens 1M: {len(split_ratings(dataset, PROTOCOL).train):,} training ratings.")
         yield str(path)
 
 
 def open_dataset(path: str) -> Dataset:
-    return read_dataset(Path(path).read_bytes())
+    folder = Path(path).parent.parent
+    return load_prepared(folder.as_uri(), Path(path).stem, folder)

@@ -31,6 +31,7 @@ def time_programs(*, cache_dir: str, architectures: list[dict[str, Any]]) -> dic
     from worker.engine.optimizers import Adamax  # noqa: PLC0415
     from worker.engine.state import initial_state  # noqa: PLC0415
     from worker.families.tower.model import build_model  # noqa: PLC0415
+    from worker.families.tower.network import tower_network  # noqa: PLC0415
     from worker.families.tower.scorer import weights_scorer  # noqa: PLC0415
 
     keep_imports()
@@ -40,9 +41,10 @@ def time_programs(*, cache_dir: str, architectures: list[dict[str, Any]]) -> dic
     for described in architectures:
         architecture = Tower(**described)
         model = build_model(architecture, _N_USERS, _N_ITEMS, random_seed=0)
-        state = initial_state(model.weights(), optimizer)
+        network = tower_network(architecture)
+        state = initial_state(network, model.weights().named(), optimizer)
         batches = shuffle_batches(data.train, _BATCH_SIZE, 0, 1)
-        run_steps = compile_epoch(architecture, optimizer, _BATCH_SIZE)
+        run_steps = compile_epoch(network, optimizer, _BATCH_SIZE)
         arguments = (batches, tf.constant(0), tf.constant(1), state, tf.constant(0.0, tf.float64))
         scorer = weights_scorer(architecture, model.weights(), _N_ITEMS)
         user = np.arange(1)

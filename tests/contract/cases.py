@@ -16,6 +16,7 @@ from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.neural_mf import NeuralMf
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
@@ -62,6 +63,11 @@ CASES: Mapping[str, tuple[Case, ...]] = {
     "tower": (
         Case(Tower("multiply", 4, (3, 1), "relu"), EPOCHS),
         Case(Tower("concatenate", 4, (1,)), EPOCHS),
+        Case(Tower("multiply", 4, (3, 1), "relu", biases=True, l2=0.01, dropout=0.1, loss="bpr"), EPOCHS),
+    ),
+    "neural_mf": (
+        Case(NeuralMf(size=4, input_size=3, dense_layers=(5, 1), n_negatives=2), EPOCHS),
+        Case(NeuralMf(size=4, input_size=3, dense_layers=(1,), loss="squared_error"), EPOCHS),
     ),
     "ease": (
         Case(Ease(l2=5), history_error=0),

@@ -12,6 +12,7 @@ from shared.datasets import store_prepared
 from shared.datasets.sources.sample import generate_sample
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.neural_mf import NeuralMf
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.protocol import Protocol
@@ -30,6 +31,8 @@ TRAINING = TrainingConfig(max_epochs=1, batch_size=4096)
 TOWERS = [
     *(TrialConfig(Tower(merge, 4, (1,)), TRAINING) for merge in MERGES),
     *(TrialConfig(Tower(merge, 4, (3, 1), "relu"), TRAINING) for merge in MERGES),
+    TrialConfig(Tower("multiply", 4, (3, 1), "relu", biases=True, dropout=0.1, loss="bpr"), TRAINING),
+    TrialConfig(NeuralMf(size=4, input_size=3, dense_layers=(3, 1)), TRAINING),
 ]
 BASELINES = [TrialConfig(ItemPopularity()), TrialConfig(UserItemBias()), TrialConfig(Ease())]
 TOWER, BASELINE = TOWERS[0].label, BASELINES[1].label

@@ -13,11 +13,13 @@ from worker.engine.adam import Adam
 from worker.engine.checkpoint import TrainingProgress, pack_progress, unpack_progress
 from worker.engine.state import initial_state
 from worker.families.tower.model import build_model
+from worker.families.tower.network import tower_network
 
 
 def make_progress(embedding_size=4, epochs=()):
-    model = build_model(Tower("multiply", embedding_size, (3, 1)), 5, 6, random_seed=1)
-    return TrainingProgress(initial_state(model.weights(), Adam(0.01)), model.weights().named(), epochs)
+    architecture = Tower("multiply", embedding_size, (3, 1))
+    weights = build_model(architecture, 5, 6, random_seed=1).weights().named()
+    return TrainingProgress(initial_state(tower_network(architecture), weights, Adam(0.01)), weights, epochs)
 
 
 def records(*val_losses):

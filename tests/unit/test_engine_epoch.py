@@ -13,6 +13,8 @@ from worker.engine.forward import make_forward
 from worker.engine.optimizers import Adamax, Sgd
 from worker.engine.state import initial_state, weights_of
 from worker.families.tower.model import build_model
+from worker.families.tower.network import tower_network
+from worker.families.tower.weights import from_named
 from worker.observations import Observations
 
 N_USERS, N_ITEMS = 12, 9
@@ -29,11 +31,15 @@ def make_ratings(n_ratings, n_users=N_USERS, n_items=N_ITEMS):
     )
 
 
+def start_of(model, optimizer):
+    return initial_state(tower_network(model.architecture), model.weights().named(), optimizer)
+
+
 def run_epoch(model, optimizer, ratings, batch_size, chunks=()):
     """State and loss sum after one epoch, run in chunks that end at the given steps."""
-    run_steps = compile_epoch(model.architecture, optimizer, batch_size)
+    run_steps = compile_epoch(tower_network(model.architecture), optimizer, batch_size)
     batches = shuffle_batches(ratings, batch_size, random_seed=0, epoch=1)
-    state, loss_sum, first = initial_state(model.weights(), optimizer), tf.constant(0.0, tf.float64), 0
+    state, loss_sum, first = start_of(model, optimizer), tf.constant(0.0, tf.float64), 0
     for stop in (*chunks, batches.rating.shape[0]):
         state, loss_sum = run_steps(batches, tf.constant(first), tf.constant(stop), state, loss_sum)
         first = stop
@@ -114,7 +120,7 @@ def test_rows_outside_the_batches_keep_every_bit(optimizer):
     model = build_model(Tower("average", 4, (3, 1)), N_USERS, N_ITEMS, random_seed=1)
     ratings = make_ratings(13, n_users=N_USERS - 2, n_items=N_ITEMS - 2)
     state, _ = run_epoch(model, OPTIMIZERS[optimizer], ratings, 4)
-    before = initial_state(model.weights(), OPTIMIZERS[optimizer])
+    before = start_of(model, OPTIMIZERS[optimizer])
 
     for table, old in ((state.user_table, before.user_table), (state.item_table, before.item_table)):
         np.testing.assert_array_equal(table.rows[-2:], old.rows[-2:])
@@ -127,7 +133,7 @@ def test_loss_of_an_untrained_epoch_is_its_evaluation_at_any_batch_size(batch_si
     model = build_model(Tower("dot", 4, (3, 1), "tanh"), N_USERS, N_ITEMS, random_seed=1)
     ratings = make_ratings(200)
     state, loss_sum = run_epoch(model, Sgd(1e-30), ratings, batch_size)
-    weights = weights_of(state, Sgd(1e-30))
+    weights = from_named(weights_of(tower_network(model.architecture), state, Sgd(1e-30)))
     parameters = [array for layer in weights.dense for array in layer]
 
     evaluation = evaluate(

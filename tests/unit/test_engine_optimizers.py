@@ -14,6 +14,8 @@ from worker.engine.epoch import compile_epoch
 from worker.engine.optimizers import Adamax, Sgd
 from worker.engine.state import catch_up_all, initial_state, weights_of
 from worker.families.tower.model import build_model
+from worker.families.tower.network import tower_network
+from worker.families.tower.weights import from_named
 
 N_USERS, N_ITEMS, BATCH_SIZE, N_RATINGS = 12, 9, 8, 8 * 399 + 3
 N_STEPS = 400
@@ -132,15 +134,17 @@ def assert_weights_close(trained, expected):
 
 
 def train_in_engine(model, optimizer, ratings):
-    run_steps = compile_epoch(model.architecture, optimizer, BATCH_SIZE)
+    network = tower_network(model.architecture)
+    run_steps = compile_epoch(network, optimizer, BATCH_SIZE)
     state, loss_sum = run_steps(
         as_batches(*ratings),
         tf.constant(0),
         tf.constant(N_STEPS),
-        initial_state(model.weights(), optimizer),
+        initial_state(network, model.weights().named(), optimizer),
         tf.constant(0.0, tf.float64),
     )
-    return weights_of(catch_up_all(state, optimizer), optimizer), float(loss_sum) / N_RATINGS
+    trained = from_named(weights_of(network, catch_up_all(state, optimizer), optimizer))
+    return trained, float(loss_sum) / N_RATINGS
 
 
 @pytest.mark.parametrize(

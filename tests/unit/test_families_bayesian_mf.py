@@ -1,6 +1,7 @@
 """Bayesian matrix factorisation: what it predicts. Its conditionals have tests of their own."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +175,27 @@ def test_features_tell_users_and_items_without_ratings_apart():
     assert predictions[60] == predictions[61]
 
 
+def test_features_of_users_are_used_when_they_are_asked_for_and_change_nothing_else():
+    random = np.random.default_rng(9)
+    trait = np.arange(42) % 2
+    users, items = np.divmod(random.choice(40 * 30, 800, replace=False), 30)
+    ratings = 2 + 2 * trait[users] + random.choice([-1, 0, 1], 800)
+    plain = fit_data(42, 30, (users, items, ratings))
+    data = replace(plain, user_features=np.stack([trait, 1 - trait], axis=1).astype(np.float32))
+    architecture = BayesianMf(size=2, sweeps=60, burn_in=20, feature_precision=1.0)
+    asked = replace(architecture, user_features=True)
+
+    # Users 40 and 41 have no ratings; users of their traits rate 2 and 4 on average.
+    predictions = predict_all(asked, data, fit(asked, None, data, FitContext())).mean(axis=1)
+    assert predictions[40] == pytest.approx(2, abs=0.4)
+    assert predictions[41] == pytest.approx(4, abs=0.4)
+    # What version 0.2 stored before sources told of users stays what it is.
+    same, other = (fit(architecture, None, one, FitContext()).weights for one in (plain, data))
+    for name, array in same.items():
+        np.testing.assert_array_equal(array, other[name])
+    assert replace(asked, side_information=False) == replace(architecture, side_information=False)
+
+
 @pytest.mark.parametrize(
     ("n_users", "n_items", "train"),
     [(3, 3, ([0, 1, 2, 0], [0, 1, 2, 2], [4, 4, 4, 4])), (40, 40, (*all_pairs(40, 40), np.full(1600, 2.5)))],
@@ -186,7 +208,7 @@ def test_ratings_that_are_all_equal_are_predicted_with_features_that_say_nothing
         user_features=np.ones((n_users, 2), np.float32),
         item_features=np.zeros((n_items, 0), np.float32),
     )
-    architecture = BayesianMf(size=8, sweeps=100, burn_in=20)
+    architecture = BayesianMf(size=8, sweeps=100, burn_in=20, user_features=True)
     predictions = predict_all(architecture, data, fit(architecture, None, data, FitContext()))
 
     # The fewer ratings, the more the prior of the noise counts: variance 1.

@@ -74,7 +74,7 @@ def test_most_expensive_trials_are_those_that_train_longest():
             "surprise",
             "unknown key; known are name, grid, models, training, protocol",
         ),
-        (_GRID + "dropout = [0.1]\n", "grid.dropout", "unknown key"),
+        (_GRID + "momentum = [0.1]\n", "grid.momentum", "unknown key"),
         (_GRID + "[training]\nmomentum = 1\n", "training.momentum", "unknown key"),
         (_GRID + "[protocol]\ntest = 1\n", "protocol.test", "unknown key"),
         (_GRID.replace('["dot"]', '["add"]'), "grid.merge[0]", "got 'add'"),
@@ -245,8 +245,8 @@ def test_values_that_do_not_go_together_are_one_line_with_their_place(tmp_path, 
         (
             '"ease"',
             '"eas"',
-            "models[0]: family must be one of tower, ease, weighted_als, item_knn, bayesian_mf, autoencoder; "
-            "got 'eas'",
+            "models[0]: family must be one of tower, ease, weighted_als, item_knn, bayesian_mf, neural_mf, "
+            "autoencoder; got 'eas'",
         ),
         ('family = "ease"\n', "", "models[0]: missing; name a family"),
         ("[4, 1]", "[4, 2]", "models[1].dense_layers: the last dense layer must be 1"),

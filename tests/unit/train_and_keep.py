@@ -30,7 +30,9 @@ def main() -> None:
     from worker.engine.epoch import compile_epoch  # noqa: PLC0415
     from worker.engine.state import initial_state, weights_of  # noqa: PLC0415
     from worker.families.tower.model import build_model  # noqa: PLC0415
+    from worker.families.tower.network import tower_network  # noqa: PLC0415
     from worker.families.tower.scorer import weights_scorer  # noqa: PLC0415
+    from worker.families.tower.weights import from_named  # noqa: PLC0415
 
     for number in range(n_tensors):
         tf.constant(number)
@@ -39,14 +41,15 @@ def main() -> None:
         architecture = Tower(merge, 4, (3, 1), activation)
         model, optimizer = build_model(architecture, 12, 15, random_seed=1), Adam(0.01)
         batches = shuffle_batches(synthetic_data(40, 12, 15).train, 8, 1, 1)
-        state, loss = compile_epoch(architecture, optimizer, 8)(
+        network = tower_network(architecture)
+        state, loss = compile_epoch(network, optimizer, 8)(
             batches,
             tf.constant(0),
             tf.constant(5),
-            initial_state(model.weights(), optimizer),
+            initial_state(network, model.weights().named(), optimizer),
             tf.constant(0.0, tf.float64),
         )
-        weights = weights_of(state, optimizer)
+        weights = from_named(weights_of(network, state, optimizer))
         scores = weights_scorer(architecture, weights, 15).score_block(np.arange(12))
         numbers = (weights.user_embedding, weights.item_embedding, *weights.dense[0], scores, loss.numpy())
         digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in numbers))

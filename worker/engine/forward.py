@@ -1,24 +1,61 @@
 """From rows of the embeddings to predictions, as cheaply as the architecture allows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
+import keras
 import tensorflow as tf
 
 from shared.domain.families.tower import Merge, Tower
+from worker.engine.network import Forward, LeaveOut, NoisyForward, repeat_users
 from worker.families.tower.merges import MERGES
 from worker.families.tower.model import build_model
-
-# (dense parameters: kernel, bias, kernel, …; user rows; item rows, (batch, embedding_size) each)
-# -> (batch, n_outputs)
-Forward = Callable[[Sequence[tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
 
 _CACHE_SIZE = 4
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def make_forward(architecture: Tower) -> Forward:
-    """The same function of the same weights as the head of `build_model(architecture, …)`."""
+    """The same function of the same weights as the head of `build_model(architecture, …)`.
+
+    With biases a row ends in one, which is added to every output.
+    """
+    head = _make_head(architecture)
+    size = architecture.embedding_size
+
+    def forward(parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
+        user_rows = repeat_users(user_rows, item_rows)
+        if not architecture.biases:
+            return head(parameters, user_rows, item_rows)
+        outputs = head(parameters, user_rows[:, :size], item_rows[:, :size])
+        return outputs + user_rows[:, size:] + item_rows[:, size:]
+
+    return forward
+
+
+def make_noisy_forward(architecture: Tower) -> NoisyForward:
+    """The same layer by layer, with dropout of what enters each dense layer."""
+    size = architecture.embedding_size
+    merge = MERGES[architecture.merge].layer()
+    activate = keras.activations.get(architecture.activation)
+
+    def forward(
+        parameters: Sequence[tf.Tensor], user_rows: tf.Tensor, item_rows: tf.Tensor, leave_out: LeaveOut
+    ) -> tf.Tensor:
+        user_rows = repeat_users(user_rows, item_rows)
+        # (n_pairs, 1, n_inputs); of dot the outer products, (n_pairs, embedding_size, embedding_size).
+        tensor = merge([user_rows[:, tf.newaxis, :size], item_rows[:, tf.newaxis, :size]])
+        for layer in range(0, len(parameters), 2):
+            if layer:
+                tensor = activate(tensor)
+            tensor = tf.tensordot(leave_out(tensor), parameters[layer], 1) + parameters[layer + 1]
+        outputs = tensor[..., 0]
+        return outputs + user_rows[:, size:] + item_rows[:, size:] if architecture.biases else outputs
+
+    return forward
+
+
+def _make_head(architecture: Tower) -> Forward:
     if architecture.is_linear:
         return _linear_forward(architecture.merge)
     return _keras_forward(architecture)

@@ -15,7 +15,7 @@ from worker.engine.optimizers import Optimizer
 from worker.engine.pace import Pace
 from worker.engine.row_batches import fitting_batch_size, rated_rows, shuffle_rows
 from worker.engine.row_epoch import RowEpoch, RowState, Tensors
-from worker.engine.tables import catch_up_table, embedding_of, make_slots, make_table
+from worker.engine.tables import catch_up_table, make_slots, make_table, rows_of
 from worker.ranking.scorers import Float32s
 
 NamedArrays = Mapping[str, npt.NDArray[Any]]
@@ -98,5 +98,5 @@ class RowTrainer:
         """Every parameter by its name."""
         return {
             **{name: slots[0].numpy() for name, slots in state.dense.items()},
-            **{name: embedding_of(table, self._optimizer).numpy() for name, table in state.tables.items()},
+            **{name: rows_of(table, self._optimizer).numpy() for name, table in state.tables.items()},
         }

@@ -1,4 +1,4 @@
-"""One embedding with its optimizer moments: only the rows of a batch are read and written."""
+"""Parameters with a row a user or an item: only the rows of a batch are read and written."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,10 @@ from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
 
 
 class ParameterTable(NamedTuple):
-    """One embedding with its optimizer moments.
+    """Rows of all users, or of all items, with their optimizer moments.
 
-    rows: (n_rows, n_slots * embedding_size) float32, slots side by side: the embedding, then its moments
+    rows: (n_rows, n_slots * width) float32, slots side by side: the row, which is its parts side by side
+    (embedding, bias), then its moments
     last_step: (n_rows,) int32, the step that updated the row last; kept only where idle rows move
     """
 
@@ -27,7 +28,7 @@ def make_slots(array: npt.NDArray[np.float32], optimizer: Optimizer) -> Slots:
 
 
 def make_table(array: npt.NDArray[np.float32], optimizer: Optimizer) -> ParameterTable:
-    """An embedding, (n_rows, embedding_size), without moments."""
+    """Rows, (n_rows, width), without moments."""
     return ParameterTable(join_slots(make_slots(array, optimizer)), tf.zeros(len(array), tf.int32))
 
 
@@ -60,6 +61,6 @@ def catch_up_table(table: ParameterTable, optimizer: Optimizer, step: tf.Tensor)
     return ParameterTable(rows, tf.fill(tf.shape(table.last_step), step))
 
 
-def embedding_of(table: ParameterTable, optimizer: Optimizer) -> tf.Tensor:
-    """(n_rows, embedding_size): the rows without their moments."""
+def rows_of(table: ParameterTable, optimizer: Optimizer) -> tf.Tensor:
+    """(n_rows, width): the rows without their moments."""
     return split_slots(table.rows, 1 + optimizer.n_moments)[0]

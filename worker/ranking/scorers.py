@@ -5,12 +5,14 @@ float32. Blocks are scored in float32, only to find the few pairs that can reach
 """
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from shared.errors import TrialError
 
 Float32s = npt.NDArray[np.float32]
 Float64s = npt.NDArray[np.float64]
@@ -60,6 +62,15 @@ class HistoryScorer(typing.Protocol):
 
         For the training ratings of a user: that user's scores.
         """
+
+
+def require_finite_weights(weights: Mapping[str, npt.NDArray[typing.Any]]) -> None:
+    """Raise TrialError "not_finite_loss" for a weight that is not: nothing can be ranked with it."""
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise TrialError(
+            "not_finite_loss",
+            "all weights must be finite to rank items; some are not: lower the learning rate and run again",
+        )
 
 
 def exact_scores(scorer: Scorer, user_index: Indices, item_index: Indices) -> Float32s:
@@ -125,11 +136,16 @@ class LinearScorer:
         Holds for any order of the sum, with or without fused multiply-add; the 4 are the two roundings to
         float32 of the factors and the two offsets.
         """
+        n_products = self.item_vectors.shape[1]
+        return np.asarray(SAFETY * (n_products + 4) * UNIT_ROUNDOFF_32 * self.largest_score(user_index))
+
+    def largest_score(self, user_index: Indices) -> Float64s:
+        """(n_block,): |user_vector| · max|item_vector| + offsets."""
         vectors, offset = self._largest
         size = (
             np.abs(self.user_vectors[user_index]) @ vectors + np.abs(self.user_offsets[user_index]) + offset
         )
-        return np.asarray(SAFETY * (vectors.size + 4) * UNIT_ROUNDOFF_32 * size)
+        return np.asarray(size)
 
     def score_pairs(self, user_index: Indices, item_index: Indices) -> Float64s:
         """Row by row, some at a time: their vectors are copied."""

@@ -8,7 +8,14 @@ from rich.progress import Progress
 
 from shared.datasets.dataset import Dataset
 from shared.datasets.sources.download import DownloadError, fetch_archive
-from shared.datasets.sources.movielens import ML_1M_FILES, ML_100K_FILES, parse_ml_1m, parse_ml_100k
+from shared.datasets.sources.movielens import (
+    ML_1M_FILES,
+    ML_1M_USERS,
+    ML_100K_FILES,
+    ML_100K_USERS,
+    parse_ml_1m,
+    parse_ml_100k,
+)
 from shared.datasets.sources.raw_files import RawFile, find_files, read_archive, read_folder
 from shared.datasets.sources.sample import generate_sample
 from shared.errors import DatasetError
@@ -32,12 +39,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Archive:
-    """A published zip archive and how its files are read. sha256: 64 hex digits."""
+    """A published zip archive and how its files are read. sha256: 64 hex digits.
+
+    optional: files that may be missing.
+    """
 
     url: str
     sha256: str
     counts: Counts
     file_names: tuple[str, ...]
+    optional: tuple[str, ...]
     parse: Callable[[Mapping[str, RawFile]], Dataset]
 
 
@@ -67,6 +78,7 @@ REGISTRY: Mapping[str, Source] = {
                 "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
                 Counts(n_users=6_040, n_items=3_883, n_ratings=1_000_209),
                 ML_1M_FILES,
+                ML_1M_USERS,
                 parse_ml_1m,
             ),
         ),
@@ -77,6 +89,7 @@ REGISTRY: Mapping[str, Source] = {
                 "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
                 Counts(n_users=943, n_items=1_682, n_ratings=100_000),
                 ML_100K_FILES,
+                ML_100K_USERS,
                 parse_ml_100k,
             ),
         ),
@@ -124,8 +137,9 @@ def _read(name: str, settings: Settings, progress: Progress | None) -> ResolvedD
     if place is None:
         place = _download(name, archive, data_dir, settings, progress)
     if not place.is_dir():
-        return ResolvedDataset(archive.parse(read_archive(place, archive.sha256, archive.file_names)))
-    dataset = archive.parse(read_folder(place, archive.file_names))
+        files = read_archive(place, archive.sha256, archive.file_names, archive.optional)
+        return ResolvedDataset(archive.parse(files))
+    dataset = archive.parse(read_folder(place, archive.file_names, archive.optional))
     return ResolvedDataset(dataset, _other_counts(dataset, archive.counts, place))
 
 

@@ -1,10 +1,9 @@
 """GroupLens' MovieLens layouts, as the readme in each archive describes them.
 
 Readmes: files.grouplens.org/datasets/movielens/ml-1m-README.txt and ml-100k-README.txt. Text is latin-1.
-The user files are not read: the models know users by id alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from shared.datasets.dataset import Dataset
 from shared.datasets.prepare import Item, prepare_dataset
@@ -13,29 +12,73 @@ from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
 
 ML_1M_FILES = ("ratings.dat", "movies.dat")
+ML_1M_USERS = ("users.dat",)
 ML_100K_FILES = ("u.data", "u.item", "u.genre")
+ML_100K_USERS = ("u.user",)
 
 _NO_GENRES = frozenset({"", "(no genres listed)", "unknown"})
+# The youngest of each age group of ml-1m; its file names the group, that of ml-100k the age.
+_AGE_GROUPS = (1, 18, 25, 35, 45, 50, 56)
+_GENDERS = ("F", "M")
 _ITEM_FIELDS_100K = 5  # Id, title, release date, video release date, URL; then one flag for each genre.
 
 
 def parse_ml_1m(files: Mapping[str, RawFile]) -> Dataset:
     """`ratings.dat` (user::item::rating::timestamp) and `movies.dat` (item::title::genre|genre).
 
+    `users.dat`, where it is there: user::gender::age group::occupation::zip code, which is left out.
     Raises DatasetError with file and line for a line that does not parse.
     """
     table = parse_rating_lines(files["ratings.dat"], "::")
-    return prepare_dataset("ml-1m", table, _parse_movies(files["movies.dat"]))
+    traits = _parse_users(files["users.dat"], _user_of_1m, _RULE_1M) if "users.dat" in files else None
+    return prepare_dataset("ml-1m", table, _parse_movies(files["movies.dat"]), traits=traits)
 
 
 def parse_ml_100k(files: Mapping[str, RawFile]) -> Dataset:
     """`u.data` (tabs), `u.item` (pipes, a 0/1 flag for each genre) and `u.genre` (name|number).
 
-    The genre "unknown" says that none is known: such an item has no genres.
+    The genre "unknown" says that none is known: such an item has no genres. `u.user`, where it is there:
+    user|age|gender|occupation|zip code, which is left out; ages become the groups of ml-1m.
     Raises DatasetError with file and line for a line that does not parse.
     """
     table = parse_rating_lines(files["u.data"], "\t")
-    return prepare_dataset("ml-100k", table, _parse_flagged_items(files["u.item"], files["u.genre"]))
+    traits = _parse_users(files["u.user"], _user_of_100k, _RULE_100K) if "u.user" in files else None
+    items = _parse_flagged_items(files["u.item"], files["u.genre"])
+    return prepare_dataset("ml-100k", table, items, traits=traits)
+
+
+_RULE_1M = "a user line is 'user id::gender F or M::age group::occupation::zip code'"
+_RULE_100K = "a user line is 'user id|age|gender F or M|occupation|zip code'"
+
+
+def _parse_users(
+    file: RawFile, split: Callable[[str], tuple[str, str, str, str]], rule: str
+) -> dict[str, tuple[str, ...]]:
+    """Traits by user id. `split` gives id, age, gender and occupation of a line, or raises ValueError."""
+    traits: dict[str, tuple[str, ...]] = {}
+    for number, line in _lines(file):
+        try:
+            user_id, age, gender, occupation = split(line)
+            group = max(start for start in _AGE_GROUPS if start <= int(age))
+            key = str(int(user_id))
+        except ValueError as error:
+            raise _line_error(file, number, line, rule) from error
+        if gender not in _GENDERS or not occupation or "\0" in line:
+            raise _line_error(file, number, line, rule)
+        if key in traits:
+            raise _line_error(file, number, line, f"a user has one line, and user {key} has one already")
+        traits[key] = (f"age {group}", f"gender {gender}", f"occupation {occupation}")
+    return traits
+
+
+def _user_of_1m(line: str) -> tuple[str, str, str, str]:
+    user_id, gender, age, occupation, _ = line.split("::")
+    return user_id, age, gender, occupation
+
+
+def _user_of_100k(line: str) -> tuple[str, str, str, str]:
+    user_id, age, gender, occupation, _ = line.split("|")
+    return user_id, age, gender, occupation
 
 
 def _parse_movies(file: RawFile) -> list[Item]:

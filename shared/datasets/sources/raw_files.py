@@ -61,10 +61,13 @@ def find_files(data_dir: Path, name: str, file_names: Sequence[str]) -> Path | N
     return None
 
 
-def read_folder(folder: Path, file_names: Sequence[str]) -> dict[str, RawFile]:
-    """The named files; raises DatasetError for the first that is missing or cannot be read."""
+def read_folder(folder: Path, file_names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, RawFile]:
+    """The named files, and of the `optional` ones those that are there.
+
+    Raises DatasetError for the first that is missing or cannot be read.
+    """
     files = {}
-    for name in file_names:
+    for name in (*file_names, *(name for name in optional if (folder / name).exists())):
         path = folder / name
         try:
             files[name] = RawFile(str(path), path.read_bytes())
@@ -80,8 +83,10 @@ def read_folder(folder: Path, file_names: Sequence[str]) -> dict[str, RawFile]:
     return files
 
 
-def read_archive(archive: Path, sha256: str, file_names: Sequence[str]) -> dict[str, RawFile]:
-    """The named files of a zip archive, at its top or in one folder.
+def read_archive(
+    archive: Path, sha256: str, file_names: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, RawFile]:
+    """The named files of a zip archive, at its top or in one folder, and of the `optional` those it has.
 
     Raises DatasetError when the archive is not the published one (`sha256`, hex), cannot be read or lacks
     a file.
@@ -102,7 +107,9 @@ def read_archive(archive: Path, sha256: str, file_names: Sequence[str]) -> dict[
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
-            return {name: _read_member(opened, archive, name) for name in file_names}
+            there = {member.rpartition("/")[2] for member in opened.namelist()}
+            names = (*file_names, *(name for name in optional if name in there))
+            return {name: _read_member(opened, archive, name) for name in names}
     except zipfile.BadZipFile as error:
         raise DatasetError(f"{archive} is not a whole zip archive: {error}. Supply it anew.") from error
 

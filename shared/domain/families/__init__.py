@@ -8,6 +8,7 @@ from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.neural_mf import NeuralMf
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
@@ -54,6 +55,7 @@ _ALL: tuple[type[Architecture], ...] = (
     WeightedAls,
     ItemKnn,
     BayesianMf,
+    NeuralMf,
     Autoencoder,
     *BASELINES,
 )

@@ -19,9 +19,10 @@ class BayesianMf:
 
     `size` numbers a factor beside its bias; `sweeps` of the sampler in all, of which the first `burn_in` are
     left out of the mean. The prior mean of a factor is a linear function of: `side_information`, the features
-    of users and items where the source has them; `implicit_items`, which items a user rated (as in SVD++);
-    `implicit_users`, which users rated an item. `feature_precision` of side information and
-    `implicit_precision` are the prior precisions of their coefficients, ratings being standardised.
+    of items where the source has them, and with `user_features` those of users too; `implicit_items`, which
+    items a user rated (as in SVD++); `implicit_users`, which users rated an item. `feature_precision` of side
+    information and `implicit_precision` are the prior precisions of their coefficients, ratings being
+    standardised.
     The first sweeps are worse one by one, but unlike the later ones: a short burn-in averages more.
     """
 
@@ -39,8 +40,11 @@ class BayesianMf:
     feature_precision: PositiveFloat = 60.0
     implicit_precision: PositiveFloat = 60.0
     random_seed: Seed = 4
+    user_features: bool = False
 
     def __post_init__(self) -> None:
+        if not self.side_information:
+            object.__setattr__(self, "user_features", False)
         if self.burn_in >= self.sweeps:
             raise ValueError(
                 f"burn_in must leave sweeps to average; got burn_in {self.burn_in} of sweeps {self.sweeps}"

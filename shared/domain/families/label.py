@@ -1,15 +1,19 @@
 """The label of an architecture by what differs from its defaults."""
 
+from collections.abc import Collection
 from dataclasses import MISSING, fields
 
 
-def label_by_differences(architecture: object, family: str) -> str:
-    """`ease_l2-100_ones`: the family, then each field that has no default or another value than it.
+def label_by_differences(architecture: object, begin: str, leave_out: Collection[str] = ()) -> str:
+    """`ease_l2-100_ones`: how it begins, then each field that has no default or another value than it.
 
-    A text stands for itself; a number or a yes and no follows the name of its field.
+    A text stands for itself; a number or a yes and no follows the name of its field. `leave_out`: the fields
+    that the beginning tells.
     """
-    parts = [family]
+    parts = [begin]
     for field in fields(architecture):  # type: ignore[arg-type]  # Any dataclass.
+        if field.name in leave_out:
+            continue
         value = getattr(architecture, field.name)
         if field.default is MISSING or value != field.default:
             parts.append(

@@ -163,8 +163,10 @@ def _features(
 ) -> tuple[tuple[Features, ...], tuple[Features, ...]]:
     """Groups of features of users and of items, as the architecture asks and the source has them."""
     result = []
+    # The switch is younger than side_information: what it leaves out keeps the results of stored trials.
+    user_features = data.user_features if architecture.user_features else None
     for side, other, features, is_implicit in (
-        (users, items, data.user_features, architecture.implicit_items),
+        (users, items, user_features, architecture.implicit_items),
         (items, users, data.item_features, architecture.implicit_users),
     ):
         groups = []

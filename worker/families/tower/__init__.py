@@ -8,6 +8,7 @@ from shared.domain.families.tower import Tower
 from shared.domain.training import TrainingConfig
 from shared.errors import TrialError
 from worker.families.contract import FitContext, FitData, Fitted, Weights
+from worker.families.pair_targets import pair_targets
 from worker.process.quiet import quiet_tensorflow
 from worker.ranking.scorers import Scorer
 
@@ -15,24 +16,30 @@ FILE_SUFFIX = ".keras"
 
 
 def fit(architecture: Tower, training: TrainingConfig | None, data: FitData, context: FitContext) -> Fitted:
-    """Train with early stopping by the validation loss; the model is that of the best epoch.
+    """Train with early stopping; the model is that of the best epoch.
 
-    Users and items without training ratings keep their initial rows.
+    The best is that of the sweep's objective where it judges lists, else of the validation loss. Users and
+    items without training ratings keep their initial rows, except that `l2` and unrated items that are drawn
+    move the items'.
     """
     quiet_tensorflow()
     # They import it.
-    from worker.families.tower.training import TrainingData, train  # noqa: PLC0415
+    from worker.families.tower.training import TrainingData, fit_tower  # noqa: PLC0415
 
     if training is None:
         raise ValueError("a tower is trained in epochs: it needs training settings")
-    trained = train(
+    trained = fit_tower(
         architecture,
         training,
-        TrainingData(data.n_users, data.n_item_rows or data.n_items, data.train, data.validation),
-        checkpoint=context.checkpoint,
-        on_epoch=context.on_epoch,
-        check_stop=context.check_stop,
-        n_epochs=context.n_epochs,
+        TrainingData(
+            data.n_users,
+            data.n_item_rows or data.n_items,
+            pair_targets(architecture, data.train, data),
+            pair_targets(architecture, data.validation, data),
+            n_items=data.n_items,
+        ),
+        context,
+        lambda weights: make_scorer(architecture, weights, data),
     )
     with tempfile.TemporaryDirectory(prefix="recsweep-") as temporary:
         path = Path(temporary) / f"model{FILE_SUFFIX}"

@@ -21,7 +21,8 @@ class RatingModel:
     training: (user_index, item_index), each (batch, 1) int -> (batch, n_outputs): what the loss sees
     serving: the same inputs -> (batch, 1): the predicted rating, for dot the mean over the outputs; the
     model that is summarised and saved
-    head: user vector, item vector, each (batch, embedding_size) -> (batch, n_outputs)
+    head: user vector, item vector, each (batch, embedding_size) -> (batch, n_outputs); without the biases of
+    users and items
     `n_outputs` is embedding_size for dot and 1 for every other merge.
     """
 
@@ -49,15 +50,24 @@ class RatingModel:
             user_embedding=self._embedding("user_embedding").numpy(),
             item_embedding=self._embedding("item_embedding").numpy(),
             dense=tuple(zip(dense[0::2], dense[1::2], strict=True)),
+            user_bias=self._embedding("user_bias").numpy() if self.architecture.biases else None,
+            item_bias=self._embedding("item_bias").numpy() if self.architecture.biases else None,
         )
 
     def set_weights(self, weights: Weights) -> None:
         """Replace every weight; shapes must be those of `weights()`."""
         self._embedding("user_embedding").assign(weights.user_embedding)
         self._embedding("item_embedding").assign(weights.item_embedding)
+        for name, bias in (("user_bias", weights.user_bias), ("item_bias", weights.item_bias)):
+            if bias is not None:
+                self._embedding(name).assign(bias)
         arrays = [array for layer in weights.dense for array in layer]
         for variable, array in zip(self.head.trainable_variables, arrays, strict=True):
             variable.assign(array)
+
+    def start_at(self, rating: float) -> None:
+        """Let the last dense bias be this rating."""
+        self.head.trainable_variables[-1].assign([rating])
 
     def save(self, path: Path) -> None:
         """Write the serving model; the name of `path` ends in .keras."""
@@ -68,7 +78,7 @@ class RatingModel:
 
 
 def build_model(architecture: Tower, n_users: int, n_item_rows: int, random_seed: int) -> RatingModel:
-    """Freshly initialised model: embeddings uniform in ±0.05, kernels Glorot uniform, biases zero.
+    """Freshly initialised model: embeddings uniform in ±0.05, kernels Glorot uniform, all biases zero.
 
     The initial weights depend on the architecture, the sizes and `random_seed` alone.
     """
@@ -101,6 +111,13 @@ def build_model(architecture: Tower, n_users: int, n_item_rows: int, random_seed
     user_row = _embedding_layer("user_embedding", n_users, embedding_size, seeds[0])(user_index)
     item_row = _embedding_layer("item_embedding", n_item_rows, embedding_size, seeds[1])(item_index)
     tensor = connect(user_row, item_row)
+    if architecture.biases:
+        # (batch, 1, 1) each, added to every row.
+        biases = [
+            keras.layers.Embedding(n_rows, 1, embeddings_initializer="zeros", name=f"{side}_bias")(index)
+            for side, n_rows, index in (("user", n_users, user_index), ("item", n_item_rows, item_index))
+        ]
+        tensor = keras.layers.Add(name="with_biases")([tensor, *biases])
     outputs = keras.layers.Flatten(name="outputs")(tensor)
     rating_layer = keras.layers.GlobalAveragePooling1D if is_dot else keras.layers.Flatten
     rating = rating_layer(name="rating")(tensor)
@@ -128,11 +145,13 @@ def load_model(path: Path) -> keras.Model:
 def weights_of(model: keras.Model) -> Weights:
     """The weights of a saved serving model."""
     layers = {layer.name: layer for layer in model.layers}
+    biases = {name: layers[name].embeddings.numpy() for name in ("user_bias", "item_bias") if name in layers}
     names = sorted((name for name in layers if name.startswith("dense_")), key=lambda name: int(name[6:]))
     return Weights(
         user_embedding=layers["user_embedding"].embeddings.numpy(),
         item_embedding=layers["item_embedding"].embeddings.numpy(),
         dense=tuple((layers[name].kernel.numpy(), layers[name].bias.numpy()) for name in names),
+        **biases,
     )
 
 

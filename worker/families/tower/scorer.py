@@ -4,6 +4,7 @@ Without an activation most heads are products of vectors. Of any other the first
 an item part, and the rest is compiled.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.domain.families.tower import Activation, Merge, Tower
-from shared.errors import TrialError
+from shared.domain.families.pairs import Activation
+from shared.domain.families.tower import Merge, Tower
 from worker.engine.compiled import CompiledFunction
 from worker.families.tower.merges import MERGES
 from worker.families.tower.weights import Weights
@@ -23,8 +24,11 @@ from worker.ranking.scorers import (
     Float32s,
     Float64s,
     Indices,
+    LinearScorer,
     Scorer,
+    require_finite_weights,
 )
+from worker.ranking.sums import SummedScorer
 
 # Numbers of the widest layer held at once, the tile of pairs that one call scores: 16 MB in a compiled block,
 # 4 MB where pairs are scored one operation after another and the caches should hold them in between.
@@ -42,40 +46,67 @@ def weights_scorer(architecture: Tower, weights: Weights, n_items: int) -> Score
 
     A weight that is not finite is a TrialError: nothing can be ranked with it.
     """
-    arrays = (
-        weights.user_embedding,
-        weights.item_embedding,
-        *(part for layer in weights.dense for part in layer),
-    )
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise TrialError(
-            "not_finite_loss",
-            "all weights must be finite to rank items; some are not: lower the learning rate and run again",
-        )
+    require_finite_weights(weights.named())
     users = weights.user_embedding.astype(np.float64)
     items = weights.item_embedding[:n_items].astype(np.float64)
     dense = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in weights.dense]
-    if architecture.is_linear:
+    predicts = architecture.predicts_ratings
+    merge, activation = architecture.merge, architecture.activation
+    head = head_scorer(merge, activation, (users, items), dense, predicts_ratings=predicts)
+    if weights.user_bias is None or weights.item_bias is None:
+        return head
+    user_offsets = weights.user_bias[:, 0].astype(np.float64)
+    item_offsets = weights.item_bias[:n_items, 0].astype(np.float64)
+    if isinstance(head, LinearScorer):
+        return replace(
+            head,
+            user_offsets=head.user_offsets + user_offsets,
+            item_offsets=head.item_offsets + item_offsets,
+        )
+    no_vectors = (users[:, :0], items[:, :0])
+    biases = LinearScorer(*no_vectors, user_offsets, item_offsets, predicts_ratings=predicts)
+    return SummedScorer((head, biases), predicts_ratings=predicts)
+
+
+def head_scorer(
+    merge: Merge,
+    activation: Activation,
+    rows: tuple[Float64s, Float64s],
+    dense: Dense,
+    *,
+    predicts_ratings: bool = True,
+) -> "LinearScorer | HeadScorer":
+    """The scorer of dense layers above merged rows of users and items: linear where it is, else compiled."""
+    users, items = rows
+    if activation == "linear":
         kernel, bias = _fold(dense)
-        linear = MERGES[architecture.merge].linear_scorer(users, items, kernel[:, 0], float(bias[0]))
+        linear = MERGES[merge].linear_scorer(users, items, kernel[:, 0], float(bias[0]))
         if linear is not None:
-            return linear
+            return replace(linear, predicts_ratings=predicts_ratings)
         dense = [(kernel, bias)]
-    return TowerScorer(architecture, users, items, dense)
+    return HeadScorer(merge, activation, rows, dense, predicts_ratings=predicts_ratings)
 
 
-class TowerScorer:
+class HeadScorer:
     """Scores of one trained head; the score is the mean over the copies of the first layer.
 
     The merge makes it of `_user_part`, (n_users, n_copies, width) float64, and `_item_part`, (n_items, width)
     float64: see worker/families/tower/merges.py.
     """
 
-    predicts_ratings = True
-
-    def __init__(self, architecture: Tower, users: Float64s, items: Float64s, dense: Dense) -> None:
+    def __init__(
+        self,
+        merge: Merge,
+        activation: Activation,
+        rows: tuple[Float64s, Float64s],
+        dense: Dense,
+        *,
+        predicts_ratings: bool = True,
+    ) -> None:
+        users, items = rows
         (kernel, bias), *self._layers = dense
-        self._merge, self._activation = architecture.merge, architecture.activation
+        self._merge, self._activation = merge, activation
+        self.predicts_ratings = predicts_ratings
         self._kernel, self._bias = kernel, bias
         self._user_part, self._item_part = MERGES[self._merge].split(users, items, kernel, bias)
         self._largest_item = np.abs(self._item_part).max(axis=0, initial=0)
@@ -120,6 +151,13 @@ class TowerScorer:
         A layer of n inputs errs by |K|ᵀ error + (n + 2) u (|K|ᵀ size + |b|), an activation by its slope times
         the error plus its own; holds for any order of the sums.
         """
+        return self._sizes_and_errors(user_index)[1]
+
+    def largest_score(self, user_index: Indices) -> Float64s:
+        """(n_block,): as far as the largest weights could bring a score from 0."""
+        return self._sizes_and_errors(user_index)[0]
+
+    def _sizes_and_errors(self, user_index: Indices) -> tuple[Float64s, Float64s]:
         unit = UNIT_ROUNDOFF_32
         slope = _SLOPES.get(self._activation, 1.0)
         units = 0 if self._activation == "relu" else _ACTIVATION_UNITS
@@ -134,7 +172,8 @@ class TowerScorer:
             size = size @ np.abs(kernel) + np.abs(bias)
             error = error @ np.abs(kernel) + (len(kernel) + 2) * unit * size
         error += size.shape[1] * unit * size
-        return np.asarray(SAFETY * error[:, :, 0].mean(axis=1))
+        largest = size[:, :, 0].mean(axis=1)
+        return np.asarray(largest), np.asarray(SAFETY * error[:, :, 0].mean(axis=1))
 
     def score_pairs(self, user_index: Indices, item_index: Indices) -> Float64s:
         """The same head in float64, at most one tile of pairs at a time."""
@@ -147,7 +186,9 @@ class TowerScorer:
         return scores
 
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """The score is the predicted rating."""
+        """The score, where it is a rating."""
+        if not self.predicts_ratings:
+            raise NotImplementedError("these scores rank items; they are no ratings")
         return self.score_pairs(user_index, item_index)
 
 
