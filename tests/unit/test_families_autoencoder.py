@@ -12,16 +12,13 @@ from shared.domain.protocol import Protocol
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig
 from shared.errors import TrialError
-from tests.unit.family_cases import all_scores, as_saved, fit_data, random_ratings
-from tests.unit.ranking_cases import brute_force, lists_of, random_dataset
+from tests.unit.family_cases import all_scores, fit_data, random_ratings
+from tests.unit.ranking_cases import random_dataset
 from tests.unit.test_item_item import data_of
 from tests.unit.test_tower_training import MemoryStore
 from worker.families import autoencoder, ease
 from worker.families.contract import FitContext
 from worker.metrics.objective import objective_on_validation
-from worker.observations import Observations
-from worker.ranking.scorers import HistoryScorer, exact_scores
-from worker.ranking.top_k import recommend_all
 
 TRAINING = TrainingConfig(optimizer="adam", learning_rate=0.01, batch_size=16, max_epochs=3, patience=3)
 AUTOREC = Autoencoder(kind="autorec", size=3)
@@ -56,31 +53,6 @@ def fit_scorer(architecture, data, training=TRAINING):
     return autoencoder.make_scorer(architecture, fitted.weights, data), fitted
 
 
-def assert_same(first, second):
-    assert [replace(one, seconds=0) for one in first.epochs] == [
-        replace(one, seconds=0) for one in second.epochs
-    ]
-    assert first.best_epoch == second.best_epoch
-    assert list(first.weights) == list(second.weights)
-    for name, array in first.weights.items():
-        np.testing.assert_array_equal(array, second.weights[name])
-
-
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(architecture, data):
-    first, again, other = (fit(architecture, data, replace(TRAINING, random_seed=seed)) for seed in (0, 0, 1))
-    assert_same(first, again)
-    assert [one.loss for one in first.epochs] != [one.loss for one in other.epochs]
-    assert first.epochs[2].loss < first.epochs[0].loss
-
-
-def test_resume_after_any_epoch_ends_bit_equal(architecture, data):
-    store = MemoryStore()
-    whole = fit(architecture, data, checkpoint=store)
-    assert len(store.contents) == 3
-    for content in store.contents:
-        assert_same(fit(architecture, data, checkpoint=MemoryStore(content)), whole)
-
-
 @pytest.mark.parametrize(
     "change", [{"size": 4}, {"l2": 1.0}, {"dropout": 0.1}, {"kind": "dae"}], ids=lambda one: next(iter(one))
 )
@@ -97,68 +69,12 @@ def test_a_checkpoint_of_another_configuration_is_ignored_with_a_warning(data, c
     assert "checkpoint ignored" in caplog.text
 
 
-def test_saved_weights_score_alike(architecture, data):
-    scorer, fitted = fit_scorer(architecture, data)
-    loaded = autoencoder.make_scorer(architecture, as_saved(fitted.weights), data)
-    np.testing.assert_array_equal(all_scores(loaded, 50), all_scores(scorer, 50))
-    np.testing.assert_array_equal(loaded.score_block(np.arange(50)), scorer.score_block(np.arange(50)))
+def test_learned_numbers_are_counted(architecture, data):
+    fitted = fit(architecture, data)
     sizes = {name: array.size for name, array in fitted.weights.items() if not name.startswith("ease_")}
     # An EASE has a number for every pair of the 28 items that were rated.
     n_beside = 28 * 27 if architecture.ease_weight else 0
     assert fitted.n_parameters == sum(sizes.values()) + n_beside
-
-
-def test_a_fit_stops_when_it_is_told(architecture, data):
-    class StoppedError(Exception):
-        pass
-
-    def stop():
-        raise StoppedError
-
-    with pytest.raises(StoppedError):
-        fit(architecture, data, check_stop=stop)
-
-
-@pytest.mark.parametrize("kind", [OF_USERS[2], OF_USERS[-1], AUTOREC], ids=lambda one: one.label)
-def test_lists_equal_brute_force(kind):
-    dataset = random_dataset(60, 150, 1500)
-    split = split_ratings(dataset, Protocol())
-    scorer, _ = fit_scorer(kind, data_of(dataset, split))
-    scores = exact_scores(scorer, np.repeat(np.arange(60), 150), np.tile(np.arange(150), 60))
-
-    recommended = recommend_all(scorer, dataset, split, Protocol()).recommendations
-
-    expected = brute_force(scores.reshape(60, 150), dataset, split, Protocol())
-    assert lists_of(recommended, 60) == expected
-
-
-SMALLEST = [[[4]], np.full((3, 2), 3), [[0, 0], [0, 3]], [[0, 0]]]
-
-
-@pytest.mark.parametrize("kind", [OF_USERS[3], OF_USERS[-1], AUTOREC], ids=lambda one: one.label)
-def test_the_smallest_data_can_be_fitted_and_ranked(kind):
-    for ratings in SMALLEST:
-        smallest = tiny_data(ratings)
-        scorer, _ = fit_scorer(kind, smallest)
-
-        scores = scorer.score_block(np.arange(smallest.n_users))
-        assert scores.shape == (smallest.n_users, smallest.n_items)
-        assert np.isfinite(scores).all()
-        errors = np.abs(scores - all_scores(scorer, smallest.n_users)).max(axis=1)
-        assert (errors <= scorer.error_bound(np.arange(smallest.n_users))).all()
-
-
-def test_blocks_are_within_the_bound_of_the_exact_scores(architecture, data):
-    scorer, _ = fit_scorer(architecture, data)
-    errors = np.abs(scorer.score_block(np.arange(50)) - all_scores(scorer, 50)).max(axis=1)
-    assert (errors <= scorer.error_bound(np.arange(50))).all()
-
-
-def tiny_data(ratings):
-    """Also where nobody rated anything."""
-    if np.any(ratings):
-        return fit_data(ratings)
-    return replace(fit_data([[3, 4]]), train=Observations(*(np.zeros(0, t) for t in ("i4", "i4", "f4"))))
 
 
 def dense_inputs(architecture, ratings):
@@ -209,18 +125,6 @@ def test_cold_users_and_items_of_autorec_have_a_defined_answer(data):
     code = 1 / (1 + np.exp(-fitted.weights["code_bias"]))
     outputs = code @ fitted.weights["output_kernel"] + fitted.weights["output_bias"]
     np.testing.assert_allclose(predicted[:, -1], outputs + mean, rtol=1e-5)
-
-
-def test_a_history_is_scored_like_the_user_who_has_it(architecture, data):
-    if architecture == AUTOREC:
-        return  # A user has no code there.
-    scorer, _ = fit_scorer(architecture, data)
-    ratings = data.by_user.toarray()
-    assert isinstance(scorer, HistoryScorer)
-    for user in (0, 7, 49):
-        items = np.flatnonzero(ratings[user])[::-1]
-        scores = scorer.score_history(items, ratings[user, items])
-        np.testing.assert_allclose(scores, all_scores(scorer, 50)[user], rtol=1e-10)
 
 
 def test_squared_error_and_softmax_learn_to_rank_what_was_rated():
