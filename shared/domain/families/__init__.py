@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Mapping
 
+from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
@@ -29,7 +30,10 @@ class Architecture(typing.Protocol):
 
     family: typing.ClassVar[str]
     has_epochs: typing.ClassVar[bool]
-    scores_histories: typing.ClassVar[bool]
+
+    @property
+    def scores_histories(self) -> bool:
+        """Whether it can score the items for somebody who is in no training data."""
 
     @property
     def predicts_ratings(self) -> bool:
@@ -52,6 +56,7 @@ _ALL: tuple[type[Architecture], ...] = (
     ItemKnn,
     BayesianMf,
     NeuralMf,
+    Autoencoder,
     *BASELINES,
 )
 
