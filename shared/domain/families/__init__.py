@@ -7,6 +7,8 @@ from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.matrix_factorization import MatrixFactorization
+from shared.domain.families.svd_plus_plus import SvdPlusPlus
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
@@ -19,10 +21,11 @@ class Architecture(typing.Protocol):
     `family` is its name; `has_epochs` says whether it is trained with a TrainingConfig; `predicts_ratings`
     whether a rating follows from its score.
 
-    A family with epochs may have `default_training`, the training that it gets where nothing is said
-    (`default_training_of`). It is a default like that of a field: never changed once it was released, since
-    labels name what differs from it. It changes no hash: those go by the defaults of TrainingConfig.
-    It may have `schedules` too, those of TrainingConfig that it can follow; else it can follow all.
+    A family with epochs may have `default_training`, a constant or a property: the training that an
+    architecture gets where nothing is said (`default_training_of`). It is a default like that of a field:
+    never changed once it was released, since labels name what differs from it. It changes no hash: those go
+    by the defaults of TrainingConfig. It may have `schedules` too, those of TrainingConfig that it can
+    follow; else it can follow all.
     """
 
     family: typing.ClassVar[str]
@@ -42,12 +45,21 @@ class Architecture(typing.Protocol):
 
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)
 
-_ALL: tuple[type[Architecture], ...] = (Tower, Ease, WeightedAls, ItemKnn, BayesianMf, *BASELINES)
+_ALL: tuple[type[Architecture], ...] = (
+    Tower,
+    Ease,
+    WeightedAls,
+    ItemKnn,
+    BayesianMf,
+    MatrixFactorization,
+    SvdPlusPlus,
+    *BASELINES,
+)
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
 
 
-def default_training_of(family: type[Architecture]) -> TrainingConfig:
-    """How a family with epochs is trained where a sweep file says nothing."""
-    default: TrainingConfig = getattr(family, "default_training", TrainingConfig())
+def default_training_of(architecture: Architecture) -> TrainingConfig:
+    """How an architecture with epochs is trained where a sweep file says nothing."""
+    default: TrainingConfig = getattr(architecture, "default_training", TrainingConfig())
     return default
