@@ -65,7 +65,7 @@ def time_epochs(
     Without an objective to stop by, the last epoch is the model; patience is never used up.
     """
     architecture = TypeAdapter(FAMILIES[family]).validate_python(settings)
-    config = replace(default_training_of(FAMILIES[family]), **training)
+    config = replace(default_training_of(architecture), **training)
     dataset = open_dataset(prepared)
     split = split_ratings(dataset, PROTOCOL)
     data = fit_data(dataset, split, PROTOCOL)
@@ -159,7 +159,7 @@ def judge(scorer: Scorer, dataset: Dataset, split: Split) -> dict[str, float]:
     return {name: values[f"{name}@{PROTOCOL.k}"] for name in ("ndcg", "recall", "coverage")}
 
 
-def settings_of(architecture: Architecture) -> dict[str, Any]:
+def settings_of(architecture: Any) -> dict[str, Any]:
     """The fields that are not at their default."""
     default = asdict(type(architecture)())
     return {name: value for name, value in asdict(architecture).items() if value != default[name]}

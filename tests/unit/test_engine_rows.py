@@ -11,6 +11,7 @@ from tests.unit.family_cases import random_ratings
 from worker.engine.adam import make_optimizer
 from worker.engine.fitting import Judgement
 from worker.engine.losses import (
+    bpr_loss,
     cross_entropy_with_zeros,
     softmax_loss,
     squared_error_of_rated,
@@ -174,13 +175,17 @@ def test_epochs_are_the_steps_of_the_whole_arrays(optimizer, batch_size):
     np.testing.assert_array_equal(weights["rows"][-1], initial_parameters()["rows"][-1])
 
 
-def test_a_cosine_schedule_moves_less_from_epoch_to_epoch():
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_cosine_schedule_moves_less_from_epoch_to_epoch(optimizer):
     training = TrainingConfig(
-        optimizer="sgd", learning_rate=0.02, batch_size=5, max_epochs=3, schedule="cosine"
+        optimizer=optimizer, learning_rate=0.02, batch_size=5, max_epochs=3, schedule="cosine"
     )
-    state, _ = run_epochs(make_trainer(matrix_of(), training), 3)
+    trainer = make_trainer(matrix_of(), training)
+    state, _ = run_epochs(trainer, 3)
     expected, _ = plain_epochs(matrix_of(), training, 3)
-    np.testing.assert_allclose(state.dense["columns"][0], expected["columns"], atol=2e-5)
+    # Rows between two steps of theirs follow the schedule too.
+    for name, array in expected.items():
+        np.testing.assert_allclose(trainer.weights(state)[name], array, atol=2e-5)
 
 
 def test_rows_of_many_entries_are_made_dense_in_several_chunks():
@@ -264,3 +269,16 @@ def test_losses_by_hand():
     # Probabilities 1/2, 2/3, 3/4.
     expected = np.log(2) + 0.1 * np.log(3) + np.log(4 / 3)
     assert cross_entropy_with_zeros(scores, targets, rated, 0.1).numpy() == pytest.approx([expected])
+
+
+def test_bpr_by_hand():
+    scores = np.array([[0.0, np.log(2.0), np.log(3.0)]], np.float32)
+    weights = np.array([[0.5, 0.0, 1.0]], np.float32)
+    rated = np.array([[1.0, 0.0, 1.0]], np.float32)
+    # One column back, around the end: column 0 meets 2, which is rated, and column 2 meets 1.
+    back = np.log1p(2 / 3)
+    assert bpr_loss(scores, weights, rated, tf.constant([1])).numpy() == pytest.approx([back])
+    # Two back: column 0 meets 1, and column 2 meets 0, which is rated.
+    two_back = 0.5 * np.log1p(2)
+    both = bpr_loss(scores, weights, rated, tf.constant([1, 2])).numpy()
+    assert both == pytest.approx([(back + two_back) / 2])

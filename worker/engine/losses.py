@@ -74,3 +74,17 @@ def cross_entropy_with_zeros(
     weights = zero_weight + (1 - zero_weight) * is_rated
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
     return tf.reduce_sum(weights * losses, 1)
+
+
+def bpr_loss(scores: tf.Tensor, weights: tf.Tensor, is_rated: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
+    """-Σ over rated columns i of w_i log sigmoid(s_i - s_j), mean over drawn unrated columns j.
+
+    For each of `shifts`, (n,) int32, j is that many columns before i, around the end: uniform, if the shift
+    is, and without a gather of single numbers. A j that is rated does not count.
+    Rendle et al. 2009, BPR: Bayesian personalized ranking from implicit feedback, 4.1.
+    """
+    losses = []
+    for shift in tf.unstack(shifts):
+        negatives, is_known = (tf.roll(one, shift, axis=1) for one in (scores, is_rated))
+        losses.append(tf.reduce_sum(weights * (1 - is_known) * tf.nn.softplus(negatives - scores), 1))
+    return tf.add_n(losses) / len(losses)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from worker.engine.compiled import CompiledFunction
 from worker.engine.optimizers import Optimizer, Slots
 from worker.engine.row_batches import CHUNK_ENTRIES, RowBatches
-from worker.engine.tables import ParameterTable, gather_rows, scatter_rows
+from worker.engine.tables import ParameterTable, gather_rows, scatter_rows, take_share
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -82,7 +82,7 @@ def compile_row_epoch(
             fixed=fixed,
         )
         rows = {
-            name: gather_rows(optimizer, table, batch.row_index, state.step)
+            name: gather_rows(optimizer, table, batch.row_index, state.step, rate_share)
             for name, table in state.tables.items()
         }
         slots = {**state.dense, **rows}
@@ -92,7 +92,9 @@ def compile_row_epoch(
             value = loss(parameters, batch)
         gradients = tape.gradient(value, parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         moved = {
-            name: _move(optimizer, one, tf.convert_to_tensor(gradients[name]), step, rate_share)
+            name: take_share(
+                one, optimizer.update(one, tf.convert_to_tensor(gradients[name]), step), rate_share
+            )
             for name, one in slots.items()
         }
         is_real = batch.is_real[:, tf.newaxis] > 0
@@ -109,7 +111,9 @@ def compile_row_epoch(
                         batch.row_index,
                         tuple(
                             tf.where(is_real, new, old)
-                            for new, old in zip(moved[name], _idle(optimizer, rows[name], step), strict=True)
+                            for new, old in zip(
+                                moved[name], _idle(optimizer, rows[name], step, rate_share), strict=True
+                            )
                         ),
                         step,
                     )
@@ -138,19 +142,12 @@ def compile_row_epoch(
     return CompiledFunction(run_steps, f"rows {identity} {optimizer} {batch_size} {n_columns}")
 
 
-def _move(
-    optimizer: Optimizer, slots: Slots, gradient: tf.Tensor, step: tf.Tensor, rate_share: tf.Tensor
-) -> Slots:
-    """One step with this share of the learning rate."""
-    moved = optimizer.update(slots, gradient, step)
-    return (slots[0] + rate_share * (moved[0] - slots[0]), *moved[1:])
-
-
-def _idle(optimizer: Optimizer, slots: Slots, step: tf.Tensor) -> Slots:
+def _idle(optimizer: Optimizer, slots: Slots, step: tf.Tensor, rate_share: tf.Tensor) -> Slots:
     """Rows after a step without a gradient."""
     if not optimizer.moves_idle_rows:
         return slots
-    return optimizer.catch_up(slots, tf.fill(tf.shape(slots[0])[:1], step - 1), step)
+    moved = optimizer.catch_up(slots, tf.fill(tf.shape(slots[0])[:1], step - 1), step)
+    return take_share(slots, moved, rate_share)
 
 
 def _densify(

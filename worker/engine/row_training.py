@@ -86,7 +86,8 @@ class RowTrainer:
             )
             require_finite(float(loss_sum), "loss", epoch, training)
         tables = {
-            name: catch_up_table(table, self._optimizer, state.step) for name, table in state.tables.items()
+            name: catch_up_table(table, self._optimizer, state.step, rate_share)
+            for name, table in state.tables.items()
         }
         return state._replace(tables=tables), float(loss_sum) / self._n_rows
 

@@ -32,12 +32,30 @@ def make_table(array: npt.NDArray[np.float32], optimizer: Optimizer) -> Paramete
     return ParameterTable(join_slots(make_slots(array, optimizer)), tf.zeros(len(array), tf.int32))
 
 
-def gather_rows(optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, step: tf.Tensor) -> Slots:
-    """The rows of these indices as they stand after `step`."""
+def gather_rows(
+    optimizer: Optimizer,
+    table: ParameterTable,
+    index: tf.Tensor,
+    step: tf.Tensor,
+    rate_share: tf.Tensor | None = None,
+) -> Slots:
+    """The rows of these indices as they stand after `step`; `rate_share` as in `take_share`."""
     slots = split_slots(tf.gather(table.rows, index), 1 + optimizer.n_moments)
     if optimizer.moves_idle_rows:
-        slots = optimizer.catch_up(slots, tf.gather(table.last_step, index), step)
+        moved = optimizer.catch_up(slots, tf.gather(table.last_step, index), step)
+        slots = take_share(slots, moved, rate_share)
     return slots
+
+
+def take_share(slots: Slots, moved: Slots, rate_share: tf.Tensor | None) -> Slots:
+    """`moved`, the parameter by this share of the way alone: a share of the learning rate; None: all of it.
+
+    Every step between two that touch a row must have the same share, so tables are caught up before it
+    changes.
+    """
+    if rate_share is None:
+        return moved
+    return (slots[0] + rate_share * (moved[0] - slots[0]), *moved[1:])
 
 
 def scatter_rows(
@@ -52,12 +70,14 @@ def scatter_rows(
     return ParameterTable(rows, last_step)
 
 
-def catch_up_table(table: ParameterTable, optimizer: Optimizer, step: tf.Tensor) -> ParameterTable:
-    """The table with every row as it stands after `step`."""
+def catch_up_table(
+    table: ParameterTable, optimizer: Optimizer, step: tf.Tensor, rate_share: tf.Tensor | None = None
+) -> ParameterTable:
+    """The table with every row as it stands after `step`; `rate_share` as in `take_share`."""
     if not optimizer.moves_idle_rows:
         return table
     slots = split_slots(table.rows, 1 + optimizer.n_moments)
-    rows = join_slots(optimizer.catch_up(slots, table.last_step, step))
+    rows = join_slots(take_share(slots, optimizer.catch_up(slots, table.last_step, step), rate_share))
     return ParameterTable(rows, tf.fill(tf.shape(table.last_step), step))
 
 
