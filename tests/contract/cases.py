@@ -16,7 +16,9 @@ from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.families.neural_mf import NeuralMf
+from shared.domain.families.svd_plus_plus import SvdPlusPlus
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
@@ -104,6 +106,12 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         ),
         Case(Autoencoder(kind="autorec", size=3), ROWS),
     ),
+    "matrix_factorization": (
+        Case(MatrixFactorization(size=4), EPOCHS),
+        Case(MatrixFactorization(loss="bpr", size=4, target="from_threshold"), EPOCHS),
+        Case(MatrixFactorization(loss="squared_error", size=4), EPOCHS),
+    ),
+    "svd_plus_plus": (Case(SvdPlusPlus(size=4), EPOCHS), Case(SvdPlusPlus(size=4, implicit=False), EPOCHS)),
     "item_popularity": (Case(ItemPopularity(), asks=False),),
     "user_item_bias": (Case(UserItemBias()),),
 }
