@@ -139,7 +139,7 @@ def test_the_seed_decides_and_saved_weights_score_alike():
     assert_same(first, again)
     assert (first.weights["user_vectors"] != other.weights["user_vectors"]).any()
     np.testing.assert_array_equal(
-        scores_of(SMALL, read_model(neural_mf, pack_model(first))), scores_of(SMALL, first.weights)
+        scores_of(SMALL, read_model(neural_mf, pack_model(neural_mf, first))), scores_of(SMALL, first.weights)
     )
 
 
