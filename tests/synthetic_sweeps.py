@@ -19,33 +19,41 @@ class Truth:
 
     Each user has a level of ndcg of their own, skewed as real ones are (many zeros); each trial differs from
     it by noise of `trial_noise`, drawn anew for validation and test. The first trial has `advantage` more.
+    With `n_seeds` above 1 the trials are of n_trials / n_seeds configurations, and luck of `seed_noise` makes
+    each of them better or worse for all users.
     """
 
     n_trials: int = 16
     n_users: int = 1_000
     trial_noise: float = 0.1
     advantage: float = 0.0
+    n_seeds: int = 1
+    seed_noise: float = 0.0
+
+    def configuration(self, trial: int) -> int:
+        return trial // self.n_seeds
 
 
-def draw(truth: Truth, random: np.random.Generator) -> np.ndarray:
-    """(n_trials, n_users): ndcg in [0, 1] of every user on one part of the split."""
+def draw(truth: Truth, luck: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(n_trials, n_users): ndcg in [0, 1] of every user on one part of the split; luck: (n_trials,)."""
     level = random.beta(0.5, 2.0, truth.n_users)
     noise = random.normal(0.0, truth.trial_noise, (truth.n_trials, truth.n_users))
-    values = level + noise
+    values = level + noise + luck[:, None]
     values[0] += truth.advantage
-    return np.clip(values, 0.0, 1.0)
+    return np.asarray(np.clip(values, 0.0, 1.0))
 
 
 def judge_sweep(truth: Truth, seed: int, *, has_test: bool) -> list[Verdict]:
     """The verdicts, the leader first: validation chooses it, and judges too where there is no test part."""
     random = np.random.default_rng(seed)
-    validation = draw(truth, random)
-    judging = draw(truth, random) if has_test else validation
+    luck = random.normal(0.0, truth.seed_noise, truth.n_trials)
+    validation = draw(truth, luck, random)
+    judging = draw(truth, luck, random) if has_test else validation
     order = np.argsort(-validation.mean(axis=1))
     ones = np.ones(truth.n_users)
     estimates = estimate(MEASURE, judging[order], ones)
     contenders = [
-        Contender(int(trial), f"trial {trial}", str(trial), one)
+        Contender(int(trial), f"trial {trial}", str(truth.configuration(int(trial))), one)
         for trial, one in zip(order, estimates, strict=True)
     ]
     part = "test" if has_test else "validation"
@@ -58,5 +66,6 @@ def has_winner(verdicts: list[Verdict]) -> bool:
 
 
 def has_difference(verdicts: list[Verdict]) -> bool:
-    """Whether any trial is said to differ from the leader."""
-    return any(one.verdict in ("winner", "worse") for one in verdicts[1:])
+    """Whether any trial of another configuration is said to differ from the leader."""
+    compared = [one for one in verdicts if one.difference is not None]
+    return any(one.verdict in ("winner", "worse") for one in compared)

@@ -89,12 +89,15 @@ def run_trial(
         family = family_of(architecture)
         n_epochs = claim.n_epochs or (training.max_epochs if training else None)
         started = time.perf_counter()
+        objective_of = objective_on_validation(
+            dataset, split, claim.protocol, predicts_ratings=architecture.predicts_ratings
+        )
+        if n_epochs is not None and objective_of is None:
+            log.write(f"{claim.protocol.objective} cannot be measured here: training does not stop by it")
         context = FitContext(
             check_stop=check_stop,
             on_epoch=lambda epoch: _show(epoch, n_epochs, log, on_epoch),
-            objective_of=objective_on_validation(
-                dataset, split, claim.protocol, predicts_ratings=architecture.predicts_ratings
-            ),
+            objective_of=objective_of,
             checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
             is_larger_better=claim.protocol.is_larger_better,
             n_epochs=claim.n_epochs,

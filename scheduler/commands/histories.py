@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from sqlalchemy import Engine
 
@@ -25,8 +25,9 @@ def recommend_for_history(history: str, label: str | None, sweep_name: str | Non
     engine, endpoints = open_store(settings)
     trial = _find_trial(engine, require_sweep(engine, sweep_name), label)
     family = trial.config.family
-    if not FAMILIES[family].scores_histories:
-        able = ", ".join(sorted(name for name, one in FAMILIES.items() if one.scores_histories))
+    if not trial.config.architecture.scores_histories:
+        # Of a family that does so in some of its configurations it is a property, which is true too.
+        able = ", ".join(sorted(name for name, one in FAMILIES.items() if cast(object, one.scores_histories)))
         raise SpecError(
             f"{trial.label} is of family {family}, which scores only users that it was trained on; families "
             f"that score a history are {able}: name a trial of one with TRIAL=label"

@@ -48,6 +48,6 @@ def _make_trial(
         architecture = family(**{name: value for name, value in point.items() if name in own})
         if not family.has_epochs:
             return TrialConfig(architecture)
-        return TrialConfig(architecture, replace(default_training_of(family), **overrides))
+        return TrialConfig(architecture, replace(default_training_of(architecture), **overrides))
     except ValidationError as error:
         raise SpecError(f"{place}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error

@@ -52,7 +52,7 @@ class TrialConfig:
         """Readable name, unique per configuration: `concatenate_50_64_32_1`, `dot_8_1_adam_seed3`."""
         parts = []
         if self.training is not None:
-            parts = self.training.label_parts(default_training_of(type(self.architecture)))
+            parts = self.training.label_parts(default_training_of(self.architecture))
         return "_".join([self.architecture.label, *parts])
 
     @property

@@ -12,10 +12,12 @@ from shared.store.database import transaction
 # "open": some trials are queued or running. "outdated": a trial was added or queued again since, or none yet.
 JudgedState = Literal["judged", "outdated", "open"]
 
+# A refit is judged by nothing, so it holds no verdicts up.
 _IS_OPEN = """
     exists (
         select from trials
-        where trials.sweep_id = sweeps.sweep_id and trials.status in ('queued', 'running')
+        where trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
+            and trials.status in ('queued', 'running')
     )
 """
 _TO_JUDGE = text(f"""

@@ -19,7 +19,9 @@ from tests.benchmarks.peers import PEERS_DIR, Peers, installed_peers
 from tests.benchmarks.prepared import movielens_1m
 from tests.benchmarks.report import MISSED, parse_options, print_heading
 
-PARTS = ("fit", "limit", "growth", "families", "compile", "sweep", "writing", "verdicts", "peers")
+PARTS = (
+    *("fit", "limit", "growth", "families", "factors", "compile", "sweep", "writing", "verdicts", "peers"),
+)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ With a test part, the leader is chosen on other ratings than those that judge. W
 choose and judge: of equal trials the luckiest leads, and every pair of trials counts as compared.
 """
 
+import math
 import resource
 import time
 from collections.abc import Iterator
@@ -21,24 +22,36 @@ EQUAL = [
     Truth(n_trials=16, n_users=1_000),
     Truth(n_trials=16, n_users=6_000),
     Truth(n_trials=50, n_users=1_000),
+    Truth(n_trials=12, n_users=1_000, n_seeds=3, seed_noise=0.01),
 ]
 UNEQUAL = [Truth(advantage=advantage) for advantage in (0.005, 0.01, 0.02, 0.03)]
 BAR, MEMORY_BAR = 0.05, 600e6
 
 
 def equal_rows(n_sweeps: int) -> Iterator[tuple[object, ...]]:
+    # With 2 trials the true share is 5 %: what is counted scatters around it, and is above this once in 100.
+    limit = BAR + 2.33 * math.sqrt(BAR * (1 - BAR) / n_sweeps)
     for truth in EQUAL:
         for has_test in (True, False):
             sweeps = [judge_sweep(truth, seed, has_test=has_test) for seed in range(n_sweeps)]
             winners = sum(map(has_winner, sweeps)) / n_sweeps
             differences = sum(map(has_difference, sweeps)) / n_sweeps
             yield (
-                f"{truth.n_trials} equal trials, {truth.n_users:,} users",
+                describe(truth),
                 "test" if has_test else "validation",
                 f"{100 * winners:.1f} %",
                 f"{100 * differences:.1f} %",
-                f"winners ≤ 5 %: {judge(is_met=winners <= BAR)}",
+                f"≤ {100 * limit:.1f} %: {judge(is_met=winners <= limit)}",
             )
+
+
+def describe(truth: Truth) -> str:
+    if truth.n_seeds == 1:
+        return f"{truth.n_trials} equal trials, {truth.n_users:,} users"
+    n_equal = truth.n_trials // truth.n_seeds
+    return (
+        f"{n_equal} equal configurations of {truth.n_seeds} lucky or unlucky seeds, {truth.n_users:,} users"
+    )
 
 
 def unequal_rows(n_sweeps: int) -> Iterator[tuple[object, ...]]:
@@ -82,7 +95,7 @@ def main() -> None:
         "0.1 a user. A false winner is a sweep in which any trial is said to be better than all others, or "
         "than the leader; any difference counts trials said to be worse too."
     )
-    columns = ("sweep", "judged on", "false winner", "any difference", "bar")
+    columns = ("sweep", "judged on", "false winner", "any difference", "5 %, but for chance")
     print_table(columns, equal_rows(n_sweeps), "All trials equal in truth")
     print_table(("sweep", "judged on", "it wins", "another wins"), unequal_rows(n_sweeps), "One trial better")
     print_table(("2,000 resamples of", "CPU s", "peak, MB", "bar"), cost_rows(), "Cost")

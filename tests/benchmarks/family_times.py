@@ -1,14 +1,15 @@
-"""Fits of families without epochs, measured in fresh processes."""
+"""Fits of families, measured in fresh processes."""
 
 import importlib
 import time
-from dataclasses import asdict
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from shared.datasets import Dataset, Split, split_ratings
+from shared.domain.families import FAMILIES, default_training_of
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
@@ -18,6 +19,7 @@ from shared.domain.protocol import Protocol
 from tests.benchmarks.prepared import open_dataset
 from worker.families.contract import FitContext, FitData, Fitted
 from worker.metrics import measure
+from worker.observations import Observations
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
 from worker.ranking.scorers import Scorer
 from worker.ranking.top_k import recommend_all
@@ -51,6 +53,36 @@ def time_fit(*, prepared: str, family: str, settings: dict[str, Any]) -> dict[st
         "first_seconds": first,
         "fit_seconds": second,
         "lists_seconds": lists,
+        "memory_peak": peak_memory_bytes(),
+    }
+
+
+def time_epochs(
+    *, prepared: str, family: str, settings: dict[str, Any], training: dict[str, Any]
+) -> dict[str, float]:
+    """Quality on validation after `max_epochs`, which validation does not choose; CPU seconds, peak memory.
+
+    Without an objective to stop by, the last epoch is the model; patience is never used up.
+    """
+    architecture = TypeAdapter(FAMILIES[family]).validate_python(settings)
+    config = replace(default_training_of(architecture), **training)
+    dataset = open_dataset(prepared)
+    split = split_ratings(dataset, PROTOCOL)
+    data = fit_data(dataset, split, PROTOCOL)
+    unjudged = replace(data, validation=Observations(*(array[:0] for array in astuple(data.validation))))
+    reset_peak_memory()
+    started = time.process_time()
+    fitted = module_of(architecture).fit(architecture, config, unjudged, FitContext())
+    seconds = time.process_time() - started
+    scorer = module_of(architecture).make_scorer(architecture, fitted.weights, data)
+    quality = judge(scorer, dataset, split)
+    if architecture.predicts_ratings:
+        predicted = scorer.predict_ratings(data.validation.user_index, data.validation.item_index)
+        quality["rmse"] = float(np.sqrt(np.mean((predicted - data.validation.rating) ** 2)))
+    return {
+        **quality,
+        "fit_seconds": seconds,
+        "n_epochs": len(fitted.epochs),
         "memory_peak": peak_memory_bytes(),
     }
 
@@ -111,7 +143,7 @@ def als_beside_implicit(*, prepared: str, size: int, iterations: int, n_repeats:
     }
 
 
-def module_of(architecture: Architecture) -> Any:
+def module_of(architecture: Any) -> Any:
     return importlib.import_module(f"worker.families.{architecture.family}")
 
 
@@ -127,7 +159,7 @@ def judge(scorer: Scorer, dataset: Dataset, split: Split) -> dict[str, float]:
     return {name: values[f"{name}@{PROTOCOL.k}"] for name in ("ndcg", "recall", "coverage")}
 
 
-def settings_of(architecture: Architecture) -> dict[str, Any]:
+def settings_of(architecture: Any) -> dict[str, Any]:
     """The fields that are not at their default."""
     default = asdict(type(architecture)())
     return {name: value for name, value in asdict(architecture).items() if value != default[name]}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.domain.families import Architecture
+from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
@@ -22,6 +23,8 @@ from shared.domain.families.weighted_als import WeightedAls
 from shared.domain.training import TrainingConfig
 
 EPOCHS = TrainingConfig(optimizer="adam", learning_rate=0.01, batch_size=256, max_epochs=3, patience=3)
+# Batches of users or items.
+ROWS = dataclasses.replace(EPOCHS, batch_size=16)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,22 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             BayesianMf(size=3, sweeps=12, burn_in=3),
             checkpoint_seconds="worker.families.bayesian_mf._CHECKPOINT_SECONDS",
         ),
+    ),
+    "autoencoder": (
+        Case(Autoencoder(kind="linear", size=3), ROWS, history_error=1e-9),
+        Case(
+            Autoencoder(kind="dae", size=3, hidden_size=5, input="from_threshold", target="from_threshold"),
+            ROWS,
+            history_error=1e-9,
+        ),
+        Case(Autoencoder(kind="mult_vae", size=3, loss="softmax", kl_epochs=2), ROWS, history_error=1e-9),
+        # EASE asks often before the first epoch.
+        Case(
+            Autoencoder(kind="linear", size=3, ease_weight=2, ease_l2=5),
+            dataclasses.replace(ROWS, max_epochs=12, patience=12),
+            history_error=1e-9,
+        ),
+        Case(Autoencoder(kind="autorec", size=3), ROWS),
     ),
     "item_popularity": (Case(ItemPopularity(), asks=False),),
     "user_item_bias": (Case(UserItemBias()),),

@@ -145,6 +145,16 @@ def test_an_open_refit_keeps_no_sweep_from_ending_and_a_done_one_ends_none(engin
     assert rows(engine, ended) == [(True,)]
 
 
+def test_an_open_refit_holds_no_verdicts_up_and_outdates_none(engine, sweep, refit):
+    assert store.sweeps_to_judge(engine) == [sweep.sweep_id]
+    with engine.begin() as connection:
+        connection.execute(text("update sweeps set judged_at = now()"))
+    store.claim_trial(engine, refit.trial_id, "worker-1", 60, "test")
+    store.fail_trial(engine, refit.trial_id, 1, "disk_full", "no space left")
+    store.queue_refit(engine, find(engine, sweep, LABEL))
+    assert store.judged_state(engine, sweep.sweep_id) == "judged"
+
+
 def test_a_refit_is_served_by_promotion_alone(engine, sweep, refit):
     succeed(engine, sweep)
     served = store.served_trial(engine, DATASET.name)

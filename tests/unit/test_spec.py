@@ -245,8 +245,8 @@ def test_values_that_do_not_go_together_are_one_line_with_their_place(tmp_path, 
         (
             '"ease"',
             '"eas"',
-            "models[0]: family must be one of tower, ease, weighted_als, item_knn, bayesian_mf, neural_mf; "
-            "got 'eas'",
+            "models[0]: family must be one of tower, ease, weighted_als, item_knn, bayesian_mf, neural_mf, "
+            "autoencoder, matrix_factorization, svd_plus_plus; got 'eas'",
         ),
         ('family = "ease"\n', "", "models[0]: missing; name a family"),
         ("[4, 1]", "[4, 2]", "models[1].dense_layers: the last dense layer must be 1"),

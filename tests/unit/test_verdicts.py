@@ -284,6 +284,15 @@ def test_of_equal_trials_hardly_any_sweep_has_a_winner_or_any_difference(has_tes
     assert sum(map(has_difference, sweeps)) <= 5
 
 
+def test_lucky_seeds_of_equal_configurations_make_hardly_any_difference():
+    """A seed's luck of 0.02 is proven of nearly every single trial; it says nothing of its configuration."""
+    truth = Truth(n_trials=12, n_users=300, n_seeds=3, seed_noise=0.02)
+    sweeps = [judge_sweep(truth, seed, has_test=True) for seed in range(40)]
+    assert sum(map(has_difference, sweeps)) <= 5
+    alone = Truth(n_trials=12, n_users=300, seed_noise=0.02)
+    assert sum(has_difference(judge_sweep(alone, seed, has_test=True)) for seed in range(40)) > 30
+
+
 @pytest.mark.parametrize("has_test", [True, False])
 def test_a_trial_that_is_better_by_a_known_amount_is_found(has_test):
     truth = Truth(n_users=1_000, advantage=0.03)

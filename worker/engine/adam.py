@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from worker.engine.optimizers import BETA_1, BETA_2, EPSILON, Slots
+from shared.domain.training import TrainingConfig
+from worker.engine.optimizers import BETA_1, BETA_2, EPSILON, Adamax, Optimizer, Sgd, Slots
 
 # From this step on the bias correction is 1 in float32: 0.999 ** 32768 / 2 < 2 ** -26.
 _CORRECTED_STEPS = 1 << 15
@@ -79,6 +80,17 @@ class Adam:
     @cached_property
     def _tails_far_below(self) -> npt.NDArray[np.float64]:
         return _tails(self._rates, _RATIO_FAR_BELOW)
+
+
+def make_optimizer(training: TrainingConfig) -> Optimizer:
+    """That of the settings, with the full learning rate."""
+    match training.optimizer:
+        case "adamax":
+            return Adamax(training.learning_rate)
+        case "adam":
+            return Adam(training.learning_rate)
+        case "sgd":
+            return Sgd(training.learning_rate)
 
 
 def _tails(rates: npt.NDArray[np.float64], ratio: float) -> npt.NDArray[np.float64]:

@@ -11,7 +11,8 @@ from worker.engine.compiled import CompiledFunction
 from worker.engine.network import Network
 from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
 from worker.engine.pair_steps import Pairs, Surroundings, draw_pairs, losses_and_penalties
-from worker.engine.state import ParameterTable, TrainingState
+from worker.engine.state import TrainingState
+from worker.engine.tables import ParameterTable, gather_rows, scatter_rows
 
 # TensorFlow never gives the memory of a compiled function back (about 7 MB each): do not compile twice.
 _CACHE_SIZE = 4
@@ -80,7 +81,9 @@ def compile_epoch(network: Network, optimizer: Optimizer, batch_size: int) -> Ep
                 continue
             summed, kept = sum_by_row(gradient, index, scratch)
             new_scratch.append(kept)
-            new_tables.append(_scatter(optimizer, table, index, optimizer.update(rows, summed, step), step))
+            new_tables.append(
+                scatter_rows(optimizer, table, index, optimizer.update(rows, summed, step), step)
+            )
         dense = tuple(
             optimizer.update(slots, gradient, step)
             for slots, gradient in zip(state.dense, dense_gradients, strict=True)
@@ -126,22 +129,7 @@ def _gather(optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, step:
         # No row is ever behind, and the moments are needed for whole tables only.
         width = table.rows.shape[1] // (1 + optimizer.n_moments)
         return (tf.gather(table.rows[:, :width], index),)
-    slots = split_slots(tf.gather(table.rows, index), 1 + optimizer.n_moments)
-    if optimizer.moves_idle_rows:
-        slots = optimizer.catch_up(slots, tf.gather(table.last_step, index), step)
-    return slots
-
-
-def _scatter(
-    optimizer: Optimizer, table: ParameterTable, index: tf.Tensor, slots: Slots, step: tf.Tensor
-) -> ParameterTable:
-    # A row that occurs twice is written twice, with the same values.
-    where = index[:, tf.newaxis]
-    rows = tf.tensor_scatter_nd_update(table.rows, where, join_slots(slots))
-    last_step = table.last_step
-    if optimizer.moves_idle_rows:
-        last_step = tf.tensor_scatter_nd_update(last_step, where, tf.fill(tf.shape(index), step))
-    return ParameterTable(rows, last_step)
+    return gather_rows(optimizer, table, index, step)
 
 
 def _update_table(

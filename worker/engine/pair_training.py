@@ -10,17 +10,17 @@ import tensorflow as tf
 
 from shared.domain.training import TrainingConfig
 from shared.errors import TrialError
-from worker.engine.adam import Adam
+from worker.engine.adam import make_optimizer
 from worker.engine.batches import shuffle_batches
 from worker.engine.epoch import Epoch, compile_epoch
 from worker.engine.evaluation import Evaluation, evaluate, evaluate_with_negatives
 from worker.engine.fitting import Judgement, require_finite
 from worker.engine.negatives import draw_to_judge, known_items
 from worker.engine.network import Network
-from worker.engine.optimizers import Adamax, Optimizer, Sgd
 from worker.engine.pace import Pace
 from worker.engine.pair_steps import Surroundings, add_features
-from worker.engine.state import TrainingState, Weights, catch_up_all, initial_state, rows_of, weights_of
+from worker.engine.state import TrainingState, Weights, catch_up_all, initial_state, weights_of
+from worker.engine.tables import rows_of
 from worker.families.contract import FitContext
 from worker.observations import Observations
 from worker.ranking.scorers import Scorer
@@ -150,14 +150,3 @@ class PairTrainer:
             return evaluate_with_negatives(self._network, dense, rows, self._judged, self._numbers_per_pair)
         head = dense[: self._network.n_head]
         return evaluate(self._network.forward, head, rows, self._data.validation, self._numbers_per_pair)
-
-
-def make_optimizer(training: TrainingConfig) -> Optimizer:
-    """The optimizer of these settings."""
-    match training.optimizer:
-        case "adamax":
-            return Adamax(training.learning_rate)
-        case "adam":
-            return Adam(training.learning_rate)
-        case "sgd":
-            return Sgd(training.learning_rate)

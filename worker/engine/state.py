@@ -8,22 +8,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from worker.engine.network import Network
-from worker.engine.optimizers import Optimizer, Slots, join_slots, split_slots
+from worker.engine.optimizers import Optimizer, Slots
+from worker.engine.tables import ParameterTable, catch_up_table, make_slots, make_table, rows_of
 
 # Named arrays, float32: the parts of the rows, (n_rows, width) each, and the dense weights.
 Weights = Mapping[str, npt.NDArray[np.float32]]
-
-
-class ParameterTable(NamedTuple):
-    """The rows of all users, or of all items, with their optimizer moments.
-
-    rows: (n_rows, n_slots * width) float32, slots side by side: the row, which is its parts side by side
-    (embedding, bias), then its moments
-    last_step: (n_rows,) int32, the step that updated the row last; kept only where idle rows move
-    """
-
-    rows: tf.Tensor
-    last_step: tf.Tensor
 
 
 class TrainingState(NamedTuple):
@@ -41,38 +30,23 @@ class TrainingState(NamedTuple):
 def initial_state(network: Network, weights: Weights, optimizer: Optimizer) -> TrainingState:
     """These weights, no moments, no step done."""
 
-    def slots(array: npt.NDArray[np.float32]) -> Slots:
-        parameter = tf.constant(array)
-        return (parameter, *[tf.zeros_like(parameter)] * optimizer.n_moments)
-
     def table(parts: Sequence[tuple[str, int]]) -> ParameterTable:
-        rows = np.concatenate([weights[name] for name, _ in parts], axis=1)
-        return ParameterTable(join_slots(slots(rows)), tf.zeros(len(rows), tf.int32))
+        return make_table(np.concatenate([weights[name] for name, _ in parts], axis=1), optimizer)
 
     return TrainingState(
         step=tf.constant(0, tf.int32),
         user_table=table(network.user_parts),
         item_table=table(network.item_parts),
-        dense=tuple(slots(weights[name]) for name in network.dense),
+        dense=tuple(make_slots(weights[name], optimizer) for name in network.dense),
     )
 
 
 def catch_up_all(state: TrainingState, optimizer: Optimizer) -> TrainingState:
     """The state with every row as it stands after the last step."""
-    if not optimizer.moves_idle_rows:
-        return state
-
-    def caught_up(table: ParameterTable) -> ParameterTable:
-        slots = split_slots(table.rows, 1 + optimizer.n_moments)
-        rows = join_slots(optimizer.catch_up(slots, table.last_step, state.step))
-        return ParameterTable(rows, tf.fill(tf.shape(table.last_step), state.step))
-
-    return state._replace(user_table=caught_up(state.user_table), item_table=caught_up(state.item_table))
-
-
-def rows_of(table: ParameterTable, optimizer: Optimizer) -> tf.Tensor:
-    """(n_rows, width): the rows without their moments."""
-    return split_slots(table.rows, 1 + optimizer.n_moments)[0]
+    return state._replace(
+        user_table=catch_up_table(state.user_table, optimizer, state.step),
+        item_table=catch_up_table(state.item_table, optimizer, state.step),
+    )
 
 
 def weights_of(network: Network, state: TrainingState, optimizer: Optimizer) -> Weights:

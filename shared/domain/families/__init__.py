@@ -3,11 +3,14 @@
 import typing
 from collections.abc import Mapping
 
+from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.bayesian_mf import BayesianMf
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.families.neural_mf import NeuralMf
+from shared.domain.families.svd_plus_plus import SvdPlusPlus
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
@@ -21,15 +24,19 @@ class Architecture(typing.Protocol):
     whether a rating follows from its score; `scores_histories` whether its scorer is a HistoryScorer, so that
     it can answer for somebody who is in no training data.
 
-    A family with epochs may have `default_training`, the training that it gets where nothing is said
-    (`default_training_of`). It is a default like that of a field: never changed once it was released, since
-    labels name what differs from it. It changes no hash: those go by the defaults of TrainingConfig.
-    It may have `schedules` too, those of TrainingConfig that it can follow; else it can follow all.
+    A family with epochs may have `default_training`, a constant or a property: the training that an
+    architecture gets where nothing is said (`default_training_of`). It is a default like that of a field:
+    never changed once it was released, since labels name what differs from it. It changes no hash: those go
+    by the defaults of TrainingConfig. It may have `schedules` too, those of TrainingConfig that it can
+    follow; else it can follow all.
     """
 
     family: typing.ClassVar[str]
     has_epochs: typing.ClassVar[bool]
-    scores_histories: typing.ClassVar[bool]
+
+    @property
+    def scores_histories(self) -> bool:
+        """Whether it can score the items for somebody who is in no training data."""
 
     @property
     def predicts_ratings(self) -> bool:
@@ -52,13 +59,16 @@ _ALL: tuple[type[Architecture], ...] = (
     ItemKnn,
     BayesianMf,
     NeuralMf,
+    Autoencoder,
+    MatrixFactorization,
+    SvdPlusPlus,
     *BASELINES,
 )
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
 
 
-def default_training_of(family: type[Architecture]) -> TrainingConfig:
-    """How a family with epochs is trained where a sweep file says nothing."""
-    default: TrainingConfig = getattr(family, "default_training", TrainingConfig())
+def default_training_of(architecture: Architecture) -> TrainingConfig:
+    """How an architecture with epochs is trained where a sweep file says nothing."""
+    default: TrainingConfig = getattr(architecture, "default_training", TrainingConfig())
     return default
