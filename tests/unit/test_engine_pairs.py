@@ -201,7 +201,8 @@ def test_the_layers_with_dropout_are_those_without(merge, activation):
 
 def test_evaluation_with_negatives_by_hand():
     # Scores are products of single numbers; batches of any size give the same.
-    network = tower_network(Tower("multiply", 1, (1,), loss="squared_error_with_zeros", zero_weight=0.5))
+    loss = {"loss": "squared_error_with_zeros", "n_negatives": 4, "zero_weight": 0.5}
+    network = tower_network(Tower("multiply", 1, (1,), **loss))
     dense = [tf.constant([[1.0]]), tf.constant([0.0])]
     rows = (tf.constant([[1.0], [2.0]]), tf.constant([[0.5], [1.0], [3.0]]))
     train, judged = observations((0, 1, 1.0)), observations((0, 0, 1.0), (1, 1, 0.5))

@@ -12,12 +12,13 @@ from shared.domain.protocol import Protocol
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig, parse_trial_config
 from shared.errors import TrialError
-from tests.unit.family_cases import all_scores, as_saved, fit_data, random_ratings
+from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from tests.unit.ranking_cases import brute_force, lists_of, random_dataset
 from tests.unit.test_item_item import data_of
 from tests.unit.test_tower_training import MemoryStore
 from worker.families import neural_mf
 from worker.families.contract import FitContext
+from worker.families.registry import pack_model, read_model
 from worker.ranking.scorers import exact_scores
 from worker.ranking.top_k import recommend_all
 
@@ -137,7 +138,9 @@ def test_the_seed_decides_and_saved_weights_score_alike():
 
     assert_same(first, again)
     assert (first.weights["user_vectors"] != other.weights["user_vectors"]).any()
-    np.testing.assert_array_equal(scores_of(SMALL, as_saved(first.weights)), scores_of(SMALL, first.weights))
+    np.testing.assert_array_equal(
+        scores_of(SMALL, read_model(neural_mf, pack_model(neural_mf, first))), scores_of(SMALL, first.weights)
+    )
 
 
 @pytest.mark.parametrize(

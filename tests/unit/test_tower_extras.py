@@ -184,8 +184,8 @@ def test_biases_begin_at_the_mean_rating_and_predict_what_was_recorded():
 def test_the_saved_model_is_read_back_with_its_biases_and_opens_without_our_code(tmp_path):
     architecture = replace(PLAIN, biases=True, dropout=0.25)
     fitted = fit(architecture, replace(TRAINING, max_epochs=1))
-    (tmp_path / "model.keras").write_bytes(pack_model(fitted))
-    read = tower.read_model(pack_model(fitted))
+    (tmp_path / "model.keras").write_bytes(pack_model(tower, fitted))
+    read = tower.read_model(pack_model(tower, fitted))
 
     assert read.keys() == fitted.weights.keys()
     for name, array in read.items():
