@@ -4,6 +4,7 @@ import io
 import pickle
 import time
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,12 @@ def test_epochs_are_told_where_the_family_has_them(case):
         assert result.best_epoch is None
 
 
+@pytest.fixture
+def even_pace(monkeypatch):
+    """As many looks whether to stop in one fit as in the next, however busy the machine is."""
+    monkeypatch.setattr("worker.engine.pace.time", SimpleNamespace(perf_counter=lambda: 0.0))
+
+
 @cases_with_checkpoints
 def test_a_fit_resumed_from_any_checkpoint_is_the_uninterrupted_one(case, monkeypatch):
     save_often(case, monkeypatch)
@@ -90,7 +97,7 @@ def test_a_fit_resumed_from_any_checkpoint_is_the_uninterrupted_one(case, monkey
 
 
 @cases_with_checkpoints
-def test_a_fit_stopped_between_checkpoints_goes_on_from_the_last(case, monkeypatch):
+def test_a_fit_stopped_between_checkpoints_goes_on_from_the_last(case, monkeypatch, even_pace):
     save_often(case, monkeypatch)
     n_calls = count_calls(case)
     store = Checkpoints()
@@ -128,7 +135,7 @@ def test_a_checkpoint_holds_no_pickles(case, monkeypatch):
 
 
 @every_case
-def test_a_fit_stops_when_it_is_told(case):
+def test_a_fit_stops_when_it_is_told(case, even_pace):
     n_calls = count_calls(case)
     assert (n_calls > 0) == case.asks
 
