@@ -12,11 +12,12 @@ from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.protocol import Protocol
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig, parse_trial_config
-from tests.unit.family_cases import all_scores, as_saved, fit_data, random_ratings
+from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from tests.unit.ranking_cases import brute_force, lists_of, random_dataset
 from tests.unit.test_tower_training import MemoryStore
 from worker.families.contract import FitContext
 from worker.families.matrix_factorization import fit, make_scorer
+from worker.families.registry import family_of, pack_model, read_model
 from worker.observations import Observations
 from worker.ranking.scorers import HistoryScorer
 from worker.ranking.top_k import recommend_all
@@ -69,9 +70,9 @@ def test_a_loss_keeps_its_promises(loss):
 
     scorer = make_scorer(architecture, whole.weights, data)
     scores = all_scores(scorer, N_USERS)
-    np.testing.assert_array_equal(
-        scores, all_scores(make_scorer(architecture, as_saved(whole.weights), data), N_USERS)
-    )
+    family = family_of(architecture)
+    saved = read_model(family, pack_model(family, whole))
+    np.testing.assert_array_equal(scores, all_scores(make_scorer(architecture, saved, data), N_USERS))
     weights = whole.weights
     expected = (
         weights["user_vectors"].astype(float) @ weights["item_vectors"].T.astype(float)

@@ -11,11 +11,12 @@ from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.families.svd_plus_plus import SvdPlusPlus
 from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig, parse_trial_config
-from tests.unit.family_cases import all_scores, as_saved, fit_data, random_ratings
+from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from tests.unit.ranking_cases import brute_force, lists_of, random_dataset
 from tests.unit.test_tower_training import MemoryStore
 from worker.families import matrix_factorization
 from worker.families.contract import FitContext
+from worker.families.registry import family_of, pack_model, read_model
 from worker.families.svd_plus_plus import fit, make_scorer
 from worker.ranking.scorers import HistoryScorer
 from worker.ranking.top_k import recommend_all
@@ -60,7 +61,9 @@ def test_it_keeps_its_promises(batch_size):
 
     weights, scorer = whole.weights, make_scorer(SMALL, whole.weights, data)
     scores = all_scores(scorer, N_USERS)
-    np.testing.assert_array_equal(scores, all_scores(make_scorer(SMALL, as_saved(weights), data), N_USERS))
+    family = family_of(SMALL)
+    saved = read_model(family, pack_model(family, whole))
+    np.testing.assert_array_equal(scores, all_scores(make_scorer(SMALL, saved, data), N_USERS))
     assert weights["mean"] == pytest.approx(data.train.rating.mean())
     # The last user is predicted the mean and the item's bias, the last items the mean and the user's bias.
     np.testing.assert_allclose(scores[-1], weights["mean"] + weights["item_biases"], atol=1e-6)
