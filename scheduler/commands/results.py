@@ -113,10 +113,15 @@ def _against_baselines(measure: str, rows: Sequence[LeaderboardRow]) -> list[str
         elif not winners:
             lines.append(f"{measure}: no architecture beats {baseline}")
         elif len(winners) <= len(losers):
-            lines.append(f"{measure}: only {', '.join(winners)} beat {baseline}")
+            lines.append(f"{measure}: only {', '.join(winners)} beat{_s(winners)} {baseline}")
         else:
-            lines.append(f"{measure}: {', '.join(losers)} do not beat {baseline}")
+            do = "does" if len(losers) == 1 else "do"
+            lines.append(f"{measure}: {', '.join(losers)} {do} not beat {baseline}")
     return lines
+
+
+def _s(subjects: Sequence[str]) -> str:
+    return "s" if len(subjects) == 1 else ""
 
 
 def _has_sums_only_heads(trials: Sequence[Trial]) -> bool:

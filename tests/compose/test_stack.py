@@ -12,7 +12,7 @@ from shared.settings import Settings
 from tests.compose.engine import say
 from tests.compose.stack import N_USERS, K, Stack
 
-N_SMOKE_TRIALS = 6
+N_SMOKE_TRIALS = 14
 SERVICES = {"postgres", "redis", "scheduler", "worker", "flower"}
 
 
@@ -80,7 +80,7 @@ def test_sweep_runs_in_the_containers(stack: Stack) -> None:
     assert f"http://127.0.0.1:{stack.env['FLOWER_PORT']}" in printed
     workers = {row[0].split("@")[1].split("/")[0] for row in stack.query("select worker from trials")}
     assert workers == {one["Config"]["Hostname"] for one in stack.running("worker")}
-    assert "done 6" in stack.make("sweep", "SWEEP=smoke", "DATASET=sample")
+    assert f"done {N_SMOKE_TRIALS}" in stack.make("sweep", "SWEEP=smoke", "DATASET=sample")
 
 
 def test_recommendations_are_queried_with_psql_from_outside(stack: Stack) -> None:
