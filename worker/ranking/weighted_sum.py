@@ -2,16 +2,11 @@
 
 import typing
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from worker.ranking.scorers import Float32s, Float64s, Indices, Scorer
-from worker.ranking.top_k import BLOCK_SCORES
-
-# Scores that are kept in memory: 256 MB of float32.
-_MAX_KEPT = 2**26
 
 
 class RankingScorer(Scorer, typing.Protocol):
@@ -68,52 +63,3 @@ class WeightedSum:
         """Scores of every item, as for a user who gave these ratings in training."""
         first, second = (one.score_history(item_index, ratings) for one in (self.first, self.second))
         return np.asarray(first + self.weight * second)
-
-
-@dataclass(frozen=True, eq=False)
-class KeptScores:
-    """A scorer whose blocks are cut from scores that are made once, when they are first needed."""
-
-    predicts_ratings: ClassVar[bool] = False
-
-    scorer: RankingScorer
-    n_users: int
-
-    @property
-    def n_items(self) -> int:
-        """Items of the catalogue."""
-        return self.scorer.n_items
-
-    def score_block(self, user_index: Indices) -> Float32s:
-        """A copy of the rows."""
-        return np.asarray(self._scores[user_index])
-
-    def error_bound(self, user_index: Indices) -> Float64s:
-        """That of the scorer."""
-        return self.scorer.error_bound(user_index)
-
-    def score_pairs(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """By the scorer."""
-        return self.scorer.score_pairs(user_index, item_index)
-
-    def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
-        """By the scorer, which has none."""
-        return self.scorer.predict_ratings(user_index, item_index)
-
-    def score_history(self, item_index: Indices, ratings: Float32s) -> Float64s:
-        """By the scorer."""
-        return self.scorer.score_history(item_index, ratings)
-
-    @cached_property
-    def _scores(self) -> Float32s:
-        scores = np.empty((self.n_users, self.n_items), np.float32)
-        n_block = max(1, BLOCK_SCORES // self.n_items)
-        for first in range(0, self.n_users, n_block):
-            users = np.arange(first, min(first + n_block, self.n_users))
-            scores[users] = self.scorer.score_block(users)
-        return scores
-
-
-def keep_scores(scorer: RankingScorer, n_users: int) -> RankingScorer:
-    """The scorer with its blocks made once, where they fit; for a model that is judged after every epoch."""
-    return scorer if n_users * scorer.n_items > _MAX_KEPT else KeptScores(scorer, n_users)

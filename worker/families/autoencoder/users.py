@@ -30,7 +30,7 @@ from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.families.inputs import InputRule
 from worker.process.memory import return_memory
 from worker.ranking.scorers import Float32s, Float64s, Indices, LinearScorer
-from worker.ranking.weighted_sum import RankingScorer, WeightedSum, keep_scores
+from worker.ranking.weighted_sum import RankingScorer, WeightedSum
 
 _CACHE_SIZE = 4
 _EASE_PREFIX = "ease_"
@@ -49,9 +49,7 @@ def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, cont
         return (kept, targets) if architecture.loss == "softmax" else (kept, targets, counts)
 
     of_ease = _fit_ease(architecture, data, context)
-    beside = None
-    if of_ease is not None and context.objective_of is not None:
-        beside = keep_scores(_ease_scorer(architecture, of_ease.weights, data), data.n_users)
+    beside = None if of_ease is None else _ease_scorer(architecture, of_ease.weights, data)
 
     def judge(weights: NamedArrays) -> Judgement:
         scorer = _add(architecture, _code_scorer(architecture, weights, data), beside)
