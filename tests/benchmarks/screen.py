@@ -21,7 +21,7 @@ from shared.console import console
 from shared.settings import load_settings
 from shared.store import Trial
 
-SWEEP, DATASET, WIDTH = "smoke", "sample", 130
+SWEEP, DATASET, WIDTH = "smoke", "sample", 144
 _SHOWN_FOLDER = "/home/you/recsweep/.recsweep"
 
 
