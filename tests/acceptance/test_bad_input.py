@@ -34,7 +34,7 @@ def _folder(tmp_path: Path, ratings: str) -> Path:
 
 MISTAKES = [
     (_GRID.replace("[4, 1]", "[4, 2]"), "grid.dense_layers[0]: the last dense layer must be 1"),
-    (_GRID + "dropout = [0.5]\n", "grid.dropout: unknown key; known are"),
+    (_GRID + "momentum = [0.5]\n", "grid.momentum: unknown key; known are"),
     (_GRID.replace("[8]", "[]"), "grid.embedding_size: must be a list with at least one value"),
     (_GRID.replace("[8]", "[-8]"), "grid.embedding_size[0]: Input should be greater than or equal to 1"),
     ("[grid\n", "line 1"),
