@@ -12,6 +12,7 @@ with added as (
         avg(cast(user_results.hit_rate as double precision)) as hit_rate,
         avg(cast(user_results.mrr as double precision)) as mrr
     from user_results
+    join checked_trials using (trial_id)
     where user_results.sweep_id = :sweep_id
     group by user_results.trial_id, user_results.split
 ),

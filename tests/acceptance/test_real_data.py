@@ -66,7 +66,8 @@ def test_promotion_and_rollback_change_what_is_served(make, select):
     served = "select distinct label from best_recommendations where dataset_name = 'ml-1m'"
     before = select(served)
     other = next(label for label in LABELS if [{"label": label}] != before)
-    assert make("promote", f"TRIAL={other}", "SWEEP=real", "NOTE=a test").returncode == 0
+    promoted = make("promote", f"TRIAL={other}", "SWEEP=real", "NOTE=a test")
+    assert promoted.returncode == 0, promoted.stdout + promoted.stderr
     assert select(served) == [{"label": other}]
     assert make("rollback", "SWEEP=real").returncode == 0
     assert select(served) == before

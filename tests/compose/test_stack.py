@@ -124,7 +124,7 @@ def test_flower_asks_for_a_password_and_changes_nothing(stack: Stack) -> None:
 def test_metrics_of_watcher_and_flower(stack: Stack) -> None:
     status, body = stack.ask("SCHEDULER_PORT", "/metrics")
     assert status == 200
-    assert 'recsweep_trials{status="succeeded"} 6.0' in body
+    assert f'recsweep_trials{{status="succeeded"}} {N_SMOKE_TRIALS}.0' in body
     assert "recsweep_queue_length 0.0" in body
     assert "recsweep_last_success_timestamp_seconds" in body
     assert "flower_events_total" in stack.ask("FLOWER_PORT", "/metrics")[1]
