@@ -1,13 +1,12 @@
-"""Sums of two scorers, and scores that are made once."""
+"""Sums of two scorers."""
 
 import numpy as np
 import pytest
 
 from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from worker.families.inputs import InputRule
-from worker.ranking import weighted_sum
 from worker.ranking.item_item import DenseItems, ItemItemScorer
-from worker.ranking.weighted_sum import WeightedSum, keep_scores
+from worker.ranking.weighted_sum import WeightedSum
 
 N_USERS, N_ITEMS = 40, 25
 
@@ -42,21 +41,3 @@ def test_blocks_are_within_the_bound_of_the_exact_scores(weight):
     errors = np.abs(both.score_block(users) - all_scores(both, N_USERS)).max(axis=1)
     assert (errors <= both.error_bound(users)).all()
     assert (errors > 0).any()
-
-
-def test_kept_scores_are_the_scores():
-    scorer = item_item(0)
-    kept = keep_scores(scorer, N_USERS)
-    users = np.array([7, 0, 39])
-    np.testing.assert_array_equal(kept.score_block(users), scorer.score_block(users))
-    np.testing.assert_array_equal(kept.error_bound(users), scorer.error_bound(users))
-    np.testing.assert_array_equal(all_scores(kept, N_USERS), all_scores(scorer, N_USERS))
-    block = kept.score_block(users)
-    block[:] = 0
-    assert (kept.score_block(users) != 0).any()
-
-
-def test_scores_that_are_too_many_are_not_kept(monkeypatch):
-    scorer = item_item(0)
-    monkeypatch.setattr(weighted_sum, "_MAX_KEPT", N_USERS * N_ITEMS - 1)
-    assert keep_scores(scorer, N_USERS) is scorer
