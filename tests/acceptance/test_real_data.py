@@ -68,7 +68,7 @@ def test_promotion_and_rollback_change_what_is_served(make, select):
     other = next(label for label in LABELS if [{"label": label}] != before)
     promoted = make("promote", f"TRIAL={other}", "SWEEP=real", "NOTE=a test")
     assert promoted.returncode == 0, promoted.stdout + promoted.stderr
-    assert select(served) == [{"label": other}]
+    assert select(served) == [{"label": f"{other}_refit"}]
     assert make("rollback", "SWEEP=real").returncode == 0
     assert select(served) == before
     of_ml_1m = "from promotions join datasets using (dataset_id) where name = 'ml-1m'"
