@@ -9,11 +9,21 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from worker.engine import tables as parameter_tables
 from worker.engine.batches import Batches
 from worker.engine.compiled import CompiledFunction
 from worker.engine.epoch import sum_by_row
 from worker.engine.optimizers import Optimizer, Slots
-from worker.engine.tables import ParameterTable, gather_rows, scatter_rows, take_share
+from worker.engine.tables import (
+    ParameterTable,
+    catch_up_table,
+    gather_rows,
+    make_slots,
+    make_table,
+    scatter_rows,
+    take_share,
+)
+from worker.ranking.scorers import Float32s
 
 # From so many entries a row on, the whole table is moved: an entry that is copied out and back costs as much
 # as several rows of one pass.
@@ -32,6 +42,39 @@ class FactorState(NamedTuple):
     step: tf.Tensor
     user_table: WholeTable | ParameterTable
     item_table: WholeTable | ParameterTable
+
+
+def start_state(users: Float32s, items: Float32s, optimizer: Optimizer, batch_size: int) -> FactorState:
+    """These rows, (n_users, width) and (n_items, width), no moments, no step done."""
+    tables = (
+        WholeTable(make_slots(array, optimizer))
+        if is_moved_whole(len(array), batch_size)
+        else make_table(array, optimizer)
+        for array in (users, items)
+    )
+    return FactorState(tf.constant(0, tf.int32), *tables)
+
+
+def catch_up_state(state: FactorState, optimizer: Optimizer, rate_share: tf.Tensor) -> FactorState:
+    """The state with every row as it stands after the last step."""
+
+    def caught_up(table: WholeTable | ParameterTable) -> WholeTable | ParameterTable:
+        if isinstance(table, WholeTable):
+            return table
+        return catch_up_table(table, optimizer, state.step, rate_share)
+
+    return FactorState(state.step, caught_up(state.user_table), caught_up(state.item_table))
+
+
+def factors_of(state: FactorState, optimizer: Optimizer) -> tuple[Float32s, Float32s]:
+    """Copies of the rows of users and of items, without their moments."""
+    users, items = (
+        (
+            table.slots[0] if isinstance(table, WholeTable) else parameter_tables.rows_of(table, optimizer)
+        ).numpy()
+        for table in (state.user_table, state.item_table)
+    )
+    return users, items
 
 
 # (user rows, item rows, (batch, width) each; ratings, (batch,)) -> (batch,)

@@ -9,11 +9,10 @@ import tensorflow as tf
 from shared.domain.training import TrainingConfig
 from worker.engine.adam import make_optimizer
 from worker.engine.batches import shuffle_batches
-from worker.engine.factor_epoch import FactorEpoch, FactorState, WholeTable, is_moved_whole
+from worker.engine.factor_epoch import FactorEpoch, FactorState, catch_up_state, factors_of, start_state
 from worker.engine.fitting import Judgement, require_finite
 from worker.engine.optimizers import Optimizer
 from worker.engine.pace import Pace
-from worker.engine.tables import ParameterTable, catch_up_table, make_slots, make_table, rows_of
 from worker.observations import Observations
 from worker.ranking.scorers import Float32s
 
@@ -53,13 +52,7 @@ class FactorTrainer:
 
     def initial_state(self) -> FactorState:
         """The initial tables, no moments, no step done."""
-        users, items = (
-            WholeTable(make_slots(array, self._optimizer))
-            if is_moved_whole(len(array), self._batch_size)
-            else make_table(array, self._optimizer)
-            for array in self._initial
-        )
-        return FactorState(tf.constant(0, tf.int32), users, items)
+        return start_state(*self._initial, self._optimizer, self._batch_size)
 
     def train_epoch(self, state: FactorState, epoch: int) -> tuple[FactorState, float]:
         """Every rating once; the loss is the mean over them. Without any, nothing moves."""
@@ -74,13 +67,7 @@ class FactorTrainer:
                 batches, tf.constant(first), tf.constant(stop), state, rate_share, self._ridges, loss_sum
             )
             require_finite(float(loss_sum), "loss", epoch, training)
-
-        def caught_up(table: WholeTable | ParameterTable) -> WholeTable | ParameterTable:
-            if isinstance(table, WholeTable):
-                return table
-            return catch_up_table(table, self._optimizer, state.step, rate_share)
-
-        state = FactorState(state.step, caught_up(state.user_table), caught_up(state.item_table))
+        state = catch_up_state(state, self._optimizer, rate_share)
         return state, float(loss_sum) / len(self._ratings)
 
     def judge(self, state: FactorState) -> Judgement:
@@ -89,8 +76,4 @@ class FactorTrainer:
 
     def weights(self, state: FactorState) -> NamedArrays:
         """As `name_weights` names them."""
-        users, items = (
-            (table.slots[0] if isinstance(table, WholeTable) else rows_of(table, self._optimizer)).numpy()
-            for table in (state.user_table, state.item_table)
-        )
-        return self._name_weights(users, items)
+        return self._name_weights(*factors_of(state, self._optimizer))

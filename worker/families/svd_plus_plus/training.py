@@ -15,18 +15,11 @@ from shared.domain.training import TrainingConfig
 from worker.engine.adam import make_optimizer
 from worker.engine.batches import Batches, shuffle_batches
 from worker.engine.checkpoint import identify
-from worker.engine.factor_epoch import FactorState, WholeTable, is_moved_whole
+from worker.engine.factor_epoch import FactorState, catch_up_state, factors_of, start_state
 from worker.engine.fitting import Judgement, fit_in_epochs, fitted_of, judge_scorer, require_finite
 from worker.engine.optimizers import Slots
 from worker.engine.pace import Pace
-from worker.engine.tables import (
-    ParameterTable,
-    catch_up_table,
-    make_slots,
-    make_table,
-    rows_of,
-    take_share,
-)
+from worker.engine.tables import make_slots, take_share
 from worker.families.contract import FitContext, FitData, Fitted
 from worker.families.matrix_factorization.scorer import factor_scorer
 from worker.families.svd_plus_plus.epoch import BlockSums, Implicit, compile_block
@@ -92,18 +85,16 @@ class _Trainer:
         """Small random vectors; zero for whoever has no ratings, for biases and for implicit vectors."""
         rng = np.random.default_rng(self._training.random_seed)
         size = self._architecture.size
-        tables = []
-        for is_known in self._is_known:
-            vectors = rng.normal(scale=_START_SCALE, size=(len(is_known), size)) * is_known[:, np.newaxis]
-            array = np.pad(vectors, ((0, 0), (0, 1))).astype(np.float32)
-            tables.append(
-                WholeTable(make_slots(array, self._optimizer))
-                if is_moved_whole(len(array), self._batch_size)
-                else make_table(array, self._optimizer)
-            )
+        users, items = (
+            np.pad(
+                rng.normal(scale=_START_SCALE, size=(len(is_known), size)) * is_known[:, np.newaxis],
+                ((0, 0), (0, 1)),
+            ).astype(np.float32)
+            for is_known in self._is_known
+        )
+        pairs = start_state(users, items, self._optimizer, self._batch_size)
         implicit = make_slots(np.zeros((self._data.n_items, size), np.float32), self._implicit_optimizer)
-        zero = tf.constant(0, tf.int32)
-        return _State(FactorState(zero, *tables), implicit, zero)
+        return _State(pairs, implicit, tf.constant(0, tf.int32))
 
     def train_epoch(self, state: _State, epoch: int) -> tuple[_State, float]:
         """Every rating once, in blocks; the loss is the mean squared error. Without any, nothing moves."""
@@ -118,15 +109,7 @@ class _Trainer:
             state, block_loss = self._run_block(state, batches, first, stop, rate_share)
             loss += block_loss
             require_finite(loss, "loss", epoch, training)
-
-        def caught_up(table: WholeTable | ParameterTable) -> WholeTable | ParameterTable:
-            if isinstance(table, WholeTable):
-                return table
-            return catch_up_table(table, self._optimizer, state.pairs.step, rate_share)
-
-        pairs = FactorState(
-            state.pairs.step, caught_up(state.pairs.user_table), caught_up(state.pairs.item_table)
-        )
+        pairs = catch_up_state(state.pairs, self._optimizer, rate_share)
         return state._replace(pairs=pairs), loss / len(self._ratings)
 
     def judge(self, state: _State) -> Judgement:
@@ -137,10 +120,7 @@ class _Trainer:
     def weights(self, state: _State) -> Mapping[str, npt.NDArray[Any]]:
         """Factors and biases; the sums are in the user vectors."""
         size = self._architecture.size
-        users, items = (
-            (table.slots[0] if isinstance(table, WholeTable) else rows_of(table, self._optimizer)).numpy()
-            for table in (state.pairs.user_table, state.pairs.item_table)
-        )
+        users, items = factors_of(state.pairs, self._optimizer)
         return {
             "user_vectors": users[:, :size] + self._sums_of @ state.implicit[0].numpy(),
             "item_vectors": items[:, :size].copy(),
