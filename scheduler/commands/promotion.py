@@ -46,14 +46,19 @@ def promote(label: str | None, sweep_name: str | None, note: str, refit: bool) -
     engine = create_engine(endpoints.database_url)
     sweep = require_sweep(engine, sweep_name)
     order = _Order(settings, endpoints, engine, sweep, find_chosen(engine, sweep, label))
-    made = _make_refit(order)
-    served = store.served_trial(engine, sweep.dataset_name)
-    if served is not None and served.is_promoted and served.trial_id == made.trial_id:
-        console.print(f"{made.label} is served already.")
-        print_served(engine, sweep.dataset_name)
-        return
-    _verify(order, made)
-    _serve(engine, sweep, made.trial_id, note)
+    queued = dispatch_refit(engine, endpoints.broker_url, order.chosen)
+    try:
+        _watch(order, queued)
+        served = store.served_trial(engine, sweep.dataset_name)
+        if served is not None and served.is_promoted and served.trial_id == queued.trial_id:
+            console.print(f"{queued.label} is served already.")
+            print_served(engine, sweep.dataset_name)
+            return
+        _verify(order, queued)
+    except KeyboardInterrupt:
+        console.print()
+        _end_interrupted(order, queued)
+    _serve(engine, sweep, queued.trial_id, note)
 
 
 @dataclass(frozen=True)
@@ -72,25 +77,19 @@ class _Order:
         return f"make promote TRIAL={self.chosen.label} SWEEP={shlex.quote(self.sweep.name)}"
 
 
-def _make_refit(order: _Order) -> Trial:
-    """Queue the refit or find it, and watch it until it has succeeded; else the command ends here."""
-    refit = dispatch_refit(order.engine, order.endpoints.broker_url, order.chosen)
+def _watch(order: _Order, refit: Trial) -> None:
+    """Return when the refit has succeeded, else end the command here."""
     if refit.status == "succeeded":
         console.print(f"{refit.label} is trained already.")
-        return refit
+        return
     _announce(order, refit)
-    try:
-        refit = watch_trial(order.engine, order.endpoints.broker_url, refit.trial_id, console)
-    except KeyboardInterrupt:
-        console.print()
-        _say_interrupted(order, "The refit goes on without you. To stop it: make cancel.")
+    refit = watch_trial(order.engine, order.endpoints.broker_url, refit.trial_id, console)
     if refit.status != "succeeded":
         if refit.status == "failed":
             console.print(f"failed: {refit.label}: {refit.error_reason}: {refit.error_message}", style="red")
         else:
             console.print(f"{refit.label} was cancelled.")
         _end_unserved(order, f"To run it again: {order.command}   Its log: make logs TRIAL={refit.label}")
-    return refit
 
 
 def _announce(order: _Order, refit: Trial) -> None:
@@ -106,7 +105,10 @@ def _announce(order: _Order, refit: Trial) -> None:
 
 
 def _verify(order: _Order, refit: Trial) -> None:
-    """Compute the refit's lists again from its saved model and check their contract, else end here."""
+    """Compute the refit's lists again from its saved model and check their contract, else end here.
+
+    KeyboardInterrupt passes through.
+    """
     console.print(f"Verifying the lists of {refit.label}:")
     sys.stdout.flush()
     # Its connections would stand idle meanwhile.
@@ -116,7 +118,7 @@ def _verify(order: _Order, refit: Trial) -> None:
     )
     code = run_in_foreground(command, os.environ | environment)
     if code == INTERRUPTED:
-        _say_interrupted(order, "The refit is trained, but not verified.")
+        raise KeyboardInterrupt
     if code != 0:
         _end_unserved(order, f"{refit.label} is not served, because its lists could not be verified.")
 
@@ -127,7 +129,11 @@ def _serve(engine: Engine, sweep: Sweep, label_or_id: str | int, note: str) -> N
     print_served(engine, sweep.dataset_name)
 
 
-def _say_interrupted(order: _Order, state: str) -> NoReturn:
+def _end_interrupted(order: _Order, refit: Trial) -> NoReturn:
+    if store.get_trial(order.engine, refit.trial_id).status == "succeeded":
+        state = "The refit is trained, but not verified."
+    else:
+        state = "The refit goes on without you. To stop it: make cancel."
     console.print(
         f"{state} What is served stays as it is until the same command has verified it: {order.command}"
     )

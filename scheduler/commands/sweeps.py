@@ -51,10 +51,10 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
     trial_ids = [trial.trial_id for trial in store.sweep_trials(engine, stored_sweep.sweep_id)]
     remove_old_checkpoints(settings.artifacts, trial_ids)
-    console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
-    if endpoints.flower_url:
-        console.print(f"Flower: {endpoints.flower_url}")
     try:
+        console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
+        if endpoints.flower_url:
+            console.print(f"Flower: {endpoints.flower_url}")
         trials = watch_sweep(
             engine, endpoints.broker_url, stored_sweep.sweep_id, console, stored_sweep.protocol.objective
         )

@@ -192,8 +192,12 @@ def test_a_refit_that_was_cancelled_says_so(engine, sweep, run):
     assert (done.exit_code, f"{REFIT} was cancelled." in done.stdout) == (1, True)
 
 
-def test_an_interrupted_command_leaves_the_refit_and_the_same_command_goes_on(engine, sweep, artifacts, run):
-    with patch.object(promotion, "watch_trial", side_effect=KeyboardInterrupt):
+# Ctrl-C may come while the first line is printed, or later.
+@pytest.mark.parametrize("step", ["describe_data", "watch_trial"])
+def test_an_interrupted_command_leaves_the_refit_and_the_same_command_goes_on(
+    engine, sweep, artifacts, run, step
+):
+    with patch.object(promotion, step, side_effect=KeyboardInterrupt):
         left = [run(TRIAL=EASE.label) for _ in range(2)]
     for result in left:
         assert result.exit_code == INTERRUPTED
@@ -207,6 +211,19 @@ def test_an_interrupted_command_leaves_the_refit_and_the_same_command_goes_on(en
     with working(engine, lambda claim: train(engine, claim, artifacts, DATASET)) as taken:
         assert run(TRIAL=EASE.label).exit_code == 0
     assert taken == [REFIT]
+
+
+def test_an_interrupted_verification_says_that_the_refit_is_not_verified(engine, sweep, artifacts, run):
+    with (
+        working(engine, lambda claim: train(engine, claim, artifacts, DATASET)),
+        patch.object(promotion, "run_in_foreground", return_value=INTERRUPTED),
+    ):
+        left = run(TRIAL=EASE.label)
+    assert left.exit_code == INTERRUPTED
+    assert "The refit is trained, but not verified." in left.stdout
+    assert served(engine) == BIAS.label
+    assert run(TRIAL=EASE.label).exit_code == 0
+    assert served(engine) == REFIT
 
 
 def test_lists_that_do_not_follow_from_the_model_are_not_served(engine, sweep, artifacts, run, capfd):
