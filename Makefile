@@ -137,8 +137,8 @@ lint: $(SETUP_DEV) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 .PHONY: test
-test: $(SETUP_DEV) lint ## the whole suite; it starts the services it needs
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+test: $(SETUP_DEV) lint ## the whole suite, two files at a time; it starts the services it needs
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: test-chaos
 test-chaos: $(SETUP_DEV) ## kill, stop and starve every part of a sweep (about 25 minutes)
