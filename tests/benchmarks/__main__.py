@@ -3,6 +3,7 @@
 Everything is measured in one run on this machine. Each part also runs alone, by the command below its title.
 """
 
+import argparse
 import os
 import platform
 import subprocess
@@ -17,26 +18,35 @@ from shared.settings import PROJECT_ROOT
 from shared.version import code_version
 from tests.benchmarks.peers import PEERS_DIR, Peers, installed_peers
 from tests.benchmarks.prepared import movielens_1m
-from tests.benchmarks.report import MISSED, parse_options, print_heading
+from tests.benchmarks.report import MISSED, print_heading
 
 PARTS = (
-    *("fit", "limit", "growth", "families", "factors", "compile", "sweep", "writing", "verdicts", "peers"),
+    *("fit", "limit", "growth", "compile", "sweep", "writing", "verdicts", "peers", "recommend"),
+    # The bars of lists and predictions, beside the peers.
+    *("families", "factors", "sampling", "shipped"),
 )
 
 
 def main() -> None:
-    options = parse_options(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="to try the scripts: their figures mean little")
+    parser.add_argument("parts", nargs="*", choices=(*PARTS, []), help="these alone, in this order")
+    options = parser.parse_args()
     movielens_1m()
     print_machine()
     started = time.monotonic()
     problems = []
     with installed_peers() as peers:
         os.environ[PEERS_DIR] = str(peers.folder)
-        for part in PARTS:
+        for part in options.parts or PARTS:
+            if part == "recommend":
+                problems += recommend(peers, quick=options.quick)
+                continue
             arguments = ["--quick"] if options.quick else []
-            problems += run_part([sys.executable, "-m", f"tests.benchmarks.bench_{part}", *arguments])
-        problems += run_part([sys.executable, "-m", "tests.benchmarks.bench_compile", "--sweep", *arguments])
-        problems += recommend(peers, quick=options.quick)
+            command = [sys.executable, "-m", f"tests.benchmarks.bench_{part}", *arguments]
+            problems += run_part(command)
+            if part == "compile":
+                problems += run_part([*command, "--sweep"])
     minutes = (time.monotonic() - started) / 60
     print(f"\n## Summary\n\nMeasured in {minutes:.0f} minutes. {load()}\n", flush=True)
     print("\n".join(f"- {problem}" for problem in problems) if problems else "Every bar is met.")
