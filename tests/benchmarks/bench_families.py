@@ -48,7 +48,7 @@ EPOCH_BARS: list[tuple[Any, dict[str, Any], str, float | None]] = [
     (Autoencoder(), {"max_epochs": 11}, "ndcg", 0.305),
     (Autoencoder(ease_weight=3), {"max_epochs": 11}, "ndcg", 0.335),
     (
-        Autoencoder(kind="autorec", l2=40, dropout=0.4),
+        Autoencoder(kind="autorec", l2=20, dropout=0.4),
         {"learning_rate": 0.0015, "batch_size": 128, "max_epochs": 18, "schedule": "cosine"},
         "rmse",
         0.835,

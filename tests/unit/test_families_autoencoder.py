@@ -8,6 +8,7 @@ import pytest
 from shared.datasets import split_ratings
 from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.ease import Ease
+from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.protocol import Protocol
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig
@@ -16,7 +17,7 @@ from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from tests.unit.ranking_cases import random_dataset
 from tests.unit.test_item_item import data_of
 from tests.unit.test_tower_training import MemoryStore
-from worker.families import autoencoder, ease
+from worker.families import autoencoder, ease, user_item_bias
 from worker.families.contract import FitContext
 from worker.metrics.objective import objective_on_validation
 
@@ -107,12 +108,17 @@ def test_scores_of_users_are_those_of_the_layers(architecture, data):
 
 def test_predictions_of_autorec_are_those_of_the_layers():
     ratings = random_ratings(50, 30)
-    scorer, fitted = fit_scorer(AUTOREC, fit_data(ratings))
-    w, mean = fitted.weights, ratings[ratings > 0].mean()
+    data = fit_data(ratings)
+    scorer, fitted = fit_scorer(AUTOREC, data)
+    w, biases = fitted.weights, user_item_bias.fit(UserItemBias(), None, data, FitContext()).weights
 
-    above = np.where(ratings > 0, ratings - mean, 0).T
-    code = 1 / (1 + np.exp(-(above @ w["code_kernel"] + w["code_bias"])))
-    expected = (code @ w["output_kernel"] + w["output_bias"]).T + mean
+    expected = biases["mean"] + biases["user_bias"][:, None] + biases["item_bias"]
+    is_rated = ratings > 0
+    n_ratings = is_rated.sum(axis=0)
+    weights = np.sqrt(n_ratings[n_ratings > 0].mean() / np.maximum(n_ratings, 1))
+    inputs = np.where(is_rated, ratings - expected, 0) * weights
+    code = 1 / (1 + np.exp(-(inputs.T @ w["code_kernel"] + w["code_bias"])))
+    expected += (code @ w["output_kernel"] + w["output_bias"]).T
     np.testing.assert_allclose(all_scores(scorer, 50), expected, atol=1e-5)
     assert scorer.predict_ratings(np.array([3]), np.array([4]))[0] == all_scores(scorer, 50)[3, 4]
 
@@ -120,11 +126,11 @@ def test_predictions_of_autorec_are_those_of_the_layers():
 def test_cold_users_and_items_of_autorec_have_a_defined_answer(data):
     # The last user rated nothing; nobody rated the last two items.
     scorer, fitted = fit_scorer(AUTOREC, data)
-    predicted, mean = all_scores(scorer, 50), data.train.rating.mean()
-    np.testing.assert_allclose(predicted[-1], mean, rtol=1e-6)
-    code = 1 / (1 + np.exp(-fitted.weights["code_bias"]))
-    outputs = code @ fitted.weights["output_kernel"] + fitted.weights["output_bias"]
-    np.testing.assert_allclose(predicted[:, -1], outputs + mean, rtol=1e-5)
+    predicted, w = all_scores(scorer, 50), fitted.weights
+    np.testing.assert_allclose(predicted[-1], data.train.rating.mean() + w["item_bias"], rtol=1e-6)
+    code = 1 / (1 + np.exp(-w["code_bias"]))
+    outputs = code @ w["output_kernel"] + w["output_bias"]
+    np.testing.assert_allclose(predicted[:, -1], outputs + w["mean"] + w["user_bias"], rtol=1e-5)
 
 
 def test_squared_error_and_softmax_learn_to_rank_what_was_rated():

@@ -38,7 +38,8 @@ class Autoencoder:
 
     `kind`, of users: "linear"; "dae", with tanh; "mult_vae", whose code is drawn from a normal distribution
     that is kept near the standard one by `kl_weight`, growing to it over the first `kl_epochs`. They rank.
-    Of items: "autorec", with a sigmoid code and a squared error on what is rated. It predicts ratings.
+    Of items: "autorec", with a sigmoid code and a squared error on what is rated, beside the mean and the
+    biases of user_item_bias. It predicts ratings.
     `hidden_size`: a layer with tanh before the code, 0 for none.
 
     For users `loss` says how outputs meet targets: "squared_error" on all items, those not rated with target

@@ -17,7 +17,8 @@ def fit(
 
     Rows without training ratings teach nothing. A user without them gets the scores of an empty input, the
     same for everybody; an item that nobody rated is learned of as one that nobody rated. AutoRec predicts for
-    such an item what the outputs give for an empty input, and for such a user the mean of the ratings.
+    such an item what the outputs give for an empty input, beside mean and user bias; for such a user the mean
+    and the item's bias.
     """
     quiet_tensorflow()
     # They import it.

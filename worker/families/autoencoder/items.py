@@ -1,8 +1,11 @@
 """AutoRec: the ratings of an item by its users go through a sigmoid code, and come out for every user.
 
-Sedhain et al. 2015, AutoRec: autoencoders meet collaborative filtering, eq. 1 and 2.
+Sedhain et al. 2015, AutoRec: autoencoders meet collaborative filtering, eq. 1 and 2. Unlike there a rating is
+what it differs from the prediction of user_item_bias, and those of an item are weighted by one over the root
+of their number: what few people say of an item is heard as well as what many say.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +13,7 @@ import scipy.sparse
 import tensorflow as tf
 
 from shared.domain.families.autoencoder import Autoencoder
+from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.training import TrainingConfig
 from worker.engine.fitting import Judgement, fit_in_epochs, fitted_of, judge_scorer
 from worker.engine.losses import squared_error_of_rated
@@ -17,6 +21,7 @@ from worker.engine.optimizers import Optimizer
 from worker.engine.row_batches import rated_rows
 from worker.engine.row_epoch import RowBatch, RowEpoch, Tensors, compile_row_epoch
 from worker.engine.row_training import RowTrainer
+from worker.families import user_item_bias
 from worker.families.autoencoder.encoder import (
     NamedArrays,
     drop,
@@ -34,58 +39,65 @@ _OUTPUT_START = np.float32(0.1)
 
 
 def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, context: FitContext) -> Fitted:
-    """Minimise Σ over rated pairs of (r - mean - output)² + l2 Σ kernels²."""
-    inputs = _inputs(data)
-    values, ones = inputs.data, np.ones(inputs.nnz, np.float32)
+    """Minimise Σ over rated pairs of (r - mean - biases - output)² + l2 Σ kernels²."""
+    biases = user_item_bias.fit(UserItemBias(), None, data, context).weights
+    residuals = _residuals(data, biases)
+    inputs, targets, ones = _weighted(residuals).data, residuals.data, np.ones(residuals.nnz, np.float32)
 
     def channels_of(epoch: int) -> tuple[Float32s, ...]:
-        return drop(values, architecture.dropout, training.random_seed, epoch), values, ones
+        return drop(inputs, architecture.dropout, training.random_seed, epoch), targets, ones
 
     def judge(weights: NamedArrays) -> Judgement:
-        return judge_scorer(make_scorer(architecture, weights, data), data.validation, context)
+        return judge_scorer(make_scorer(architecture, {**weights, **biases}, data), data.validation, context)
 
     initial = initial_parameters(architecture, data.n_users, training.random_seed)
     # Outputs start near the mean: what random outputs say of a user, few ratings do not unlearn.
     initial["output_kernel"] *= _OUTPUT_START
-    # A user whom nothing is known of is predicted the mean.
-    initial["output_kernel"][:, np.bincount(inputs.indices, minlength=data.n_users) == 0] = 0
+    # A user whom nothing is known of is predicted the mean and the item's bias.
+    initial["output_kernel"][:, np.bincount(residuals.indices, minlength=data.n_users) == 0] = 0
     trainer = RowTrainer(
-        inputs,
+        residuals,
         channels_of,
         lambda optimizer, batch_size: _compile(architecture, optimizer, batch_size, data.n_users),
         initial,
         training=training,
         check_stop=context.check_stop,
         judge=judge,
-        fixed={"l2": np.array(architecture.l2 / max(1, len(rated_rows(inputs))), np.float32)},
+        fixed={"l2": np.array(architecture.l2 / max(1, len(rated_rows(residuals))), np.float32)},
     )
     progress = fit_in_epochs(trainer, training, context, lambda: belongs_to(architecture, training, data))
-    return fitted_of(progress, sum(array.size for array in initial.values()))
+    fitted = fitted_of(progress, sum(array.size for array in (*initial.values(), *biases.values())))
+    return replace(fitted, weights={**fitted.weights, **biases})
 
 
 def make_scorer(architecture: Autoencoder, weights: Weights, data: FitData) -> LinearScorer:
-    """The predicted rating: mean + the user's output for the code of the item."""
-    codes = encode_rows(architecture, weights, _inputs(data))
+    """The predicted rating: mean + both biases + the user's output for the code of the item."""
+    codes = encode_rows(architecture, weights, _weighted(_residuals(data, weights)))
     return LinearScorer(
         user_vectors=np.ascontiguousarray(weights["output_kernel"].T.astype(np.float64)),
         item_vectors=codes,
-        user_offsets=weights["output_bias"].astype(np.float64) + _mean(data),
-        item_offsets=np.zeros(data.n_items),
+        user_offsets=weights["output_bias"].astype(np.float64) + weights["user_bias"] + weights["mean"],
+        item_offsets=weights["item_bias"],
     )
 
 
-def _mean(data: FitData) -> float:
-    """Of the training ratings, as a float32; the middle of the scale where there are none."""
-    ratings = data.train.rating if len(data.train) else np.array(data.rating_range)
-    return float(np.float32(ratings.mean(dtype=np.float64)))
-
-
-def _inputs(data: FitData) -> scipy.sparse.csr_matrix:
-    """(n_items, n_users) float32: what the ratings are above the mean."""
+def _residuals(data: FitData, biases: Weights) -> scipy.sparse.csr_matrix:
+    """(n_items, n_users) float32: what the ratings are above mean and biases."""
     by_item = data.by_user.T.tocsr()
     by_item.sort_indices()
-    values = by_item.data - np.float32(_mean(data))
+    expected = biases["mean"] + biases["user_bias"][by_item.indices]
+    expected += np.repeat(biases["item_bias"], np.diff(by_item.indptr))
+    values = (by_item.data - expected).astype(np.float32)
     return scipy.sparse.csr_matrix((values, by_item.indices, by_item.indptr), by_item.shape)
+
+
+def _weighted(residuals: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+    """Each row times the root of (the mean number of entries of a row that has any / its own number)."""
+    counts = np.diff(residuals.indptr)
+    mean = residuals.nnz / max(1, np.count_nonzero(counts))
+    weights = np.repeat(np.sqrt(mean / np.maximum(counts, 1)), counts)
+    values = (residuals.data * weights).astype(np.float32)
+    return scipy.sparse.csr_matrix((values, residuals.indices, residuals.indptr), residuals.shape)
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
