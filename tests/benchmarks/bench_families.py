@@ -14,6 +14,7 @@ from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
+from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
 from tests.benchmarks.family_times import Architecture, settings_of
@@ -47,6 +48,7 @@ BARS: list[tuple[Architecture, float | None]] = [
 EPOCH_BARS: list[tuple[Any, dict[str, Any], str, float | None]] = [
     (Autoencoder(), {"max_epochs": 11}, "ndcg", 0.305),
     (Autoencoder(ease_weight=3), {"max_epochs": 11}, "ndcg", 0.335),
+    (MatrixFactorization(size=256, ease_weight=12), {}, "ndcg", 0.34),
     (
         Autoencoder(kind="autorec", l2=20, dropout=0.4),
         {"learning_rate": 0.0015, "batch_size": 128, "max_epochs": 18, "schedule": "cosine"},

@@ -104,6 +104,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
     "matrix_factorization": (
         Case(MatrixFactorization(size=4), EPOCHS),
         Case(MatrixFactorization(loss="bpr", size=4, target="from_threshold"), EPOCHS),
+        Case(MatrixFactorization(size=4, ease_weight=2, ease_l2=5), EPOCHS),
         Case(MatrixFactorization(loss="squared_error", size=4), EPOCHS),
     ),
     "svd_plus_plus": (Case(SvdPlusPlus(size=4), EPOCHS), Case(SvdPlusPlus(size=4, implicit=False), EPOCHS)),

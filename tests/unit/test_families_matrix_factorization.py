@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from shared.datasets import Split
 from shared.domain.families import default_training_of
+from shared.domain.families.ease import Ease
 from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.protocol import Protocol
 from shared.domain.training import TrainingConfig
@@ -15,6 +16,7 @@ from shared.domain.trial import TrialConfig, parse_trial_config
 from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from tests.unit.ranking_cases import brute_force, lists_of, random_dataset
 from tests.unit.test_tower_training import MemoryStore
+from worker.families import ease
 from worker.families.contract import FitContext
 from worker.families.matrix_factorization import fit, make_scorer
 from worker.families.registry import family_of, pack_model, read_model
@@ -242,15 +244,32 @@ def test_lists_are_exact():
     assert lists_of(lists, 30) == brute_force(scores, dataset, split, protocol)
 
 
+def test_scores_beside_an_ease_are_the_sum_of_both():
+    data, beside = small_data(), Ease(l2=7, user_weight=0.5, item_scaling=0.25)
+    architecture = small("softmax", ease_weight=0.3, ease_l2=7)
+    fitted, alone = fit_small(architecture, data), fit_small(small("softmax"), data)
+    of_ease = ease.fit(beside, None, data, FitContext())
+
+    expected = all_scores(make_scorer(small("softmax"), alone.weights, data), N_USERS)
+    expected += 0.3 * all_scores(ease.make_scorer(beside, of_ease.weights, data), N_USERS)
+    np.testing.assert_allclose(
+        all_scores(make_scorer(architecture, fitted.weights, data), N_USERS), expected, rtol=1e-12, atol=1e-12
+    )
+    assert fitted.n_parameters == alone.n_parameters + of_ease.n_parameters
+
+
 def test_training_settings_are_needed():
     with pytest.raises(ValueError, match="needs training settings"):
         fit(small("softmax"), None, small_data(), FitContext())
 
 
 def test_a_setting_without_a_meaning_makes_no_other_architecture():
-    assert MatrixFactorization(loss="squared_error", target="ones", zero_weight=0.5, negatives=9) == (
+    for_lists = {"target": "ones", "zero_weight": 0.5, "negatives": 9, "ease_weight": 1.0}
+    assert MatrixFactorization(loss="squared_error", **for_lists) == (
         MatrixFactorization(loss="squared_error")
     )
+    assert MatrixFactorization(ease_l2=5) == MatrixFactorization()
+    assert MatrixFactorization(ease_weight=1, ease_l2=5) != MatrixFactorization(ease_weight=1)
     assert MatrixFactorization(target="ones", target_exponent=3) == MatrixFactorization(target="ones")
     assert MatrixFactorization(zero_weight=0.5) == MatrixFactorization()
     assert MatrixFactorization(loss="bce", zero_weight=0.5) != MatrixFactorization(loss="bce")

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.family_cases import all_scores, fit_data, random_ratings
 from worker.families.inputs import InputRule
 from worker.ranking.item_item import DenseItems, ItemItemScorer
-from worker.ranking.weighted_sum import WeightedSum
+from worker.ranking.weighted_sum import WeightedSum, WeightedSumOfHistories
 
 N_USERS, N_ITEMS = 40, 25
 
@@ -20,7 +20,7 @@ def item_item(seed):
 
 def test_a_sum_is_that_of_the_scores_of_pairs_and_histories():
     first, second = item_item(0), item_item(1)
-    both = WeightedSum(first, second, 0.3)
+    both = WeightedSumOfHistories(first, second, 0.3)
     expected = all_scores(first, N_USERS) + 0.3 * all_scores(second, N_USERS)
     np.testing.assert_allclose(all_scores(both, N_USERS), expected, rtol=1e-14)
     history = (np.array([3, 1]), np.array([5, 2], np.float32))

@@ -9,6 +9,7 @@ import numpy as np
 from worker.ranking.scorers import Float32s, Float64s, Indices, Scorer
 
 
+@typing.runtime_checkable
 class RankingScorer(Scorer, typing.Protocol):
     """A scorer that scores histories too."""
 
@@ -26,8 +27,8 @@ class WeightedSum:
 
     predicts_ratings: ClassVar[bool] = False
 
-    first: RankingScorer
-    second: RankingScorer
+    first: Scorer
+    second: Scorer
     weight: float
 
     @property
@@ -58,6 +59,14 @@ class WeightedSum:
     def predict_ratings(self, user_index: Indices, item_index: Indices) -> Float64s:
         """There are none."""
         raise NotImplementedError("a sum of scores ranks items; they are no ratings")
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedSumOfHistories(WeightedSum):
+    """Where both score histories."""
+
+    first: RankingScorer
+    second: RankingScorer
 
     def score_history(self, item_index: Indices, ratings: Float32s) -> Float64s:
         """Scores of every item, as for a user who gave these ratings in training."""

@@ -28,6 +28,8 @@ _OWN_SETTINGS: dict[str, tuple[Loss, ...]] = {
     "target_exponent": ("softmax", "squared_error_with_zeros", "bce", "bpr"),
     "zero_weight": ("squared_error_with_zeros", "bce"),
     "negatives": ("bpr",),
+    "ease_weight": ("softmax", "squared_error_with_zeros", "bce", "bpr"),
+    "ease_l2": ("softmax", "squared_error_with_zeros", "bce", "bpr"),
 }
 
 
@@ -42,6 +44,9 @@ class MatrixFactorization:
     "from_threshold", where only ratings of `protocol.relevance_threshold` or more count.
     Penalties: user_l2 Σ n^l2_exponent |p|² + item_l2 Σ n^l2_exponent |q|², n ratings of a user or an item;
     of biases too. None: what was best on MovieLens 1M for the loss.
+    `ease_weight`, of a loss that ranks: a score is the model's plus this times that of an EASE with
+    `ease_l2`, user weight 0.5 and item scaling 0.25, fitted beside; the factors are trained as without, and
+    judged with it. 0 for none.
     `training.batch_size` counts ratings for "squared_error", else users with all their ratings.
 
     A setting that the loss has no use for is at its default, whatever was asked for: the same function is one
@@ -62,12 +67,16 @@ class MatrixFactorization:
     target_exponent: PositiveFloat = 2.0
     zero_weight: PositiveFloat = 0.1
     negatives: PositiveInt = 4
+    ease_weight: NonNegativeFloat = 0.0
+    ease_l2: PositiveFloat = 300.0
 
     def __post_init__(self) -> None:
         defaults = type(self).__dataclass_fields__
         idle = {name for name, losses in _OWN_SETTINGS.items() if self.loss not in losses}
         if self.target != "stars":
             idle.add("target_exponent")
+        if not self.ease_weight:
+            idle.add("ease_l2")
         # What is best for the loss is one architecture, said or not.
         for name, best in zip(("user_l2", "item_l2", "l2_exponent"), _L2[self.loss], strict=True):
             if getattr(self, name) == best:

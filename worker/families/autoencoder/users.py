@@ -1,6 +1,6 @@
 """Autoencoders of users: the items a user rated go through a code, and come out as scores of all items."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -8,7 +8,6 @@ import scipy.sparse
 import tensorflow as tf
 
 from shared.domain.families.autoencoder import Autoencoder
-from shared.domain.families.ease import Ease
 from shared.domain.training import TrainingConfig
 from worker.engine.fitting import Judgement, fit_in_epochs, fitted_of, judge_scorer
 from worker.engine.losses import softmax_loss, squared_error_with_zeros
@@ -16,7 +15,6 @@ from worker.engine.optimizers import Optimizer
 from worker.engine.row_batches import fitting_batch_size, rated_rows
 from worker.engine.row_epoch import RowBatch, RowEpoch, Tensors, compile_row_epoch
 from worker.engine.row_training import RowTrainer
-from worker.families import ease
 from worker.families.autoencoder.encoder import (
     NamedArrays,
     drop,
@@ -26,14 +24,12 @@ from worker.families.autoencoder.encoder import (
     squared_kernels,
 )
 from worker.families.autoencoder.identity import belongs_to
+from worker.families.beside_ease import BesideEase, add_ease, with_ease
 from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.families.inputs import InputRule
-from worker.process.memory import return_memory
-from worker.ranking.scorers import Float32s, Float64s, Indices, LinearScorer
-from worker.ranking.weighted_sum import RankingScorer, WeightedSum
+from worker.ranking.scorers import Float32s, Float64s, Indices, LinearScorer, Scorer
 
 _CACHE_SIZE = 4
-_EASE_PREFIX = "ease_"
 
 
 def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, context: FitContext) -> Fitted:
@@ -48,11 +44,10 @@ def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, cont
         kept = drop(inputs, architecture.dropout, training.random_seed, epoch)
         return (kept, targets) if architecture.loss == "softmax" else (kept, targets, counts)
 
-    of_ease = _fit_ease(architecture, data, context)
-    beside = None if of_ease is None else _ease_scorer(architecture, of_ease.weights, data)
+    beside = BesideEase.fit(architecture.ease_weight, architecture.ease_l2, data, context)
 
     def judge(weights: NamedArrays) -> Judgement:
-        scorer = _add(architecture, _code_scorer(architecture, weights, data), beside)
+        scorer = add_ease(_code_scorer(architecture, weights, data), beside)
         return judge_scorer(scorer, data.validation, context)
 
     initial = initial_parameters(architecture, data.n_items, training.random_seed)
@@ -72,26 +67,13 @@ def fit(architecture: Autoencoder, training: TrainingConfig, data: FitData, cont
         },
     )
     progress = fit_in_epochs(trainer, training, context, lambda: belongs_to(architecture, training, data))
-    fitted = fitted_of(progress, sum(array.size for array in initial.values()))
-    if of_ease is None:
-        return fitted
-    weights = {f"{_EASE_PREFIX}{name}": array for name, array in of_ease.weights.items()}
-    return replace(
-        fitted,
-        weights={**fitted.weights, **weights},
-        n_parameters=fitted.n_parameters + of_ease.n_parameters,
-    )
+    return with_ease(fitted_of(progress, sum(array.size for array in initial.values())), beside)
 
 
-def make_scorer(architecture: Autoencoder, weights: Weights, data: FitData) -> RankingScorer:
+def make_scorer(architecture: Autoencoder, weights: Weights, data: FitData) -> Scorer:
     """Score: the output of the item for the code of the user, and ease_weight times EASE's score."""
-    of_ease = {
-        name.removeprefix(_EASE_PREFIX): array
-        for name, array in weights.items()
-        if name.startswith(_EASE_PREFIX)
-    }
-    beside = _ease_scorer(architecture, of_ease, data) if architecture.ease_weight else None
-    return _add(architecture, _code_scorer(architecture, weights, data), beside)
+    beside = BesideEase.read(architecture.ease_weight, architecture.ease_l2, weights, data)
+    return add_ease(_code_scorer(architecture, weights, data), beside)
 
 
 def _code_scorer(architecture: Autoencoder, weights: NamedArrays, data: FitData) -> "CodeScorer":
@@ -106,27 +88,6 @@ def _code_scorer(architecture: Autoencoder, weights: NamedArrays, data: FitData)
         weights=weights,
         rule=rule,
     )
-
-
-def _fit_ease(architecture: Autoencoder, data: FitData, context: FitContext) -> Fitted | None:
-    """It is fitted again where a training is resumed: in less time than a few epochs take."""
-    if not architecture.ease_weight:
-        return None
-    fitted = ease.fit(_ease_of(architecture), None, data, context)
-    return_memory()
-    return fitted
-
-
-def _ease_of(architecture: Autoencoder) -> Ease:
-    return Ease(l2=architecture.ease_l2, user_weight=0.5, item_scaling=0.25)
-
-
-def _ease_scorer(architecture: Autoencoder, weights: Weights, data: FitData) -> RankingScorer:
-    return ease.make_scorer(_ease_of(architecture), weights, data)
-
-
-def _add(architecture: Autoencoder, scorer: RankingScorer, beside: RankingScorer | None) -> RankingScorer:
-    return scorer if beside is None else WeightedSum(scorer, beside, architecture.ease_weight)
 
 
 def normalised(rule: InputRule, by_user: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:

@@ -12,6 +12,7 @@ rate it, and puts it last or near it. A user's vector is learned in training: a 
 
 from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.training import TrainingConfig
+from worker.families.beside_ease import BesideEase, add_ease
 from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.families.matrix_factorization.scorer import factor_scorer
 from worker.process.quiet import quiet_tensorflow
@@ -35,5 +36,6 @@ def fit(
 
 
 def make_scorer(architecture: MatrixFactorization, weights: Weights, data: FitData) -> Scorer:
-    """Score: user vector · item vector, plus the mean and the biases where there are any."""
-    return factor_scorer(weights, predicts_ratings=architecture.predicts_ratings)
+    """Score: user vector · item vector, plus mean and biases, and EASE's, where there are any."""
+    beside = BesideEase.read(architecture.ease_weight, architecture.ease_l2, weights, data)
+    return add_ease(factor_scorer(weights, predicts_ratings=architecture.predicts_ratings), beside)

@@ -13,6 +13,7 @@ from worker.engine.checkpoint import TrainingProgress, identify
 from worker.engine.factor_training import FactorTrainer
 from worker.engine.fitting import EpochTrainer, Judgement, fit_in_epochs, fitted_of, judge_scorer
 from worker.engine.row_training import RowTrainer
+from worker.families.beside_ease import BesideEase, add_ease, with_ease
 from worker.families.contract import FitContext, FitData, Fitted, Weights
 from worker.families.inputs import InputRule
 from worker.families.matrix_factorization.losses import compile_rating_epoch, compile_user_epoch
@@ -34,10 +35,11 @@ def train(
     architecture: MatrixFactorization, training: TrainingConfig, data: FitData, context: FitContext
 ) -> Fitted:
     """Train with early stopping."""
+    beside = BesideEase.fit(architecture.ease_weight, architecture.ease_l2, data, context)
 
     def judge(weights: Weights) -> Judgement:
         scorer = factor_scorer(weights, predicts_ratings=architecture.predicts_ratings)
-        return judge_scorer(scorer, data.validation, context)
+        return judge_scorer(add_ease(scorer, beside), data.validation, context)
 
     make: Callable[..., EpochTrainer[Any]]
     make = _rating_trainer if architecture.loss == "squared_error" else _user_trainer
@@ -46,7 +48,7 @@ def train(
         trainer, training, context, lambda: _identify(architecture, training, data)
     )
     learned = [array for name, array in progress.best.items() if name != "mean"]
-    return fitted_of(progress, sum(array.size for array in learned))
+    return with_ease(fitted_of(progress, sum(array.size for array in learned)), beside)
 
 
 def _rating_trainer(
