@@ -129,7 +129,7 @@ reference: $(SETUP) ## our 16 reference trials beside the log of 2020, as a Mark
 	@.venv/bin/python -m tests.benchmarks.reference
 
 .PHONY: bench
-bench: $(SETUP_DEV) ## measure everything side by side, as Markdown (an hour) [QUICK=1 PARTS="families …" DATA_DIR=…]
+bench: $(SETUP_DEV) ## measure everything side by side, as Markdown (45 minutes) [QUICK=1 PARTS="families …" DATA_DIR=…]
 	@.venv/bin/python -m tests.benchmarks $(if $(QUICK),--quick) $(PARTS)
 
 .PHONY: lint

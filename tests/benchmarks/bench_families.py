@@ -1,10 +1,9 @@
 """Lists and predictions of the families, on validation, with what they cost; beside LAPACK and implicit.
 
-implicit is measured where it is installed. Settings were chosen on a ninth of the training ratings, held out
+implicit is measured where it can be installed. Settings were chosen on a ninth of the training ratings, held out
 of the rest, and so was the number of epochs; validation was not looked at.
 """
 
-import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.matrix_factorization import MatrixFactorization
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.families.weighted_als import WeightedAls
+from tests.benchmarks.bench_peers import has
 from tests.benchmarks.family_times import Architecture, settings_of
 from tests.benchmarks.fresh_process import measure
 from tests.benchmarks.pair_times import pair_rows
+from tests.benchmarks.peers import Peers, installed_peers
 from tests.benchmarks.prepared import prepared_dataset
 from tests.benchmarks.report import (
     judge,
@@ -123,7 +124,7 @@ def compile_rows(prepared: str) -> Iterator[tuple[object, ...]]:
         )
 
 
-def ratio_rows(prepared: str, *, n_repeats: int) -> Iterator[tuple[object, ...]]:
+def ratio_rows(prepared: str, peers: Peers, *, n_repeats: int) -> Iterator[tuple[object, ...]]:
     times = measure("family_times:cholesky", prepared=prepared, n_repeats=n_repeats)
     ratio = times["ease"] / times["bare"]
     yield (
@@ -133,12 +134,12 @@ def ratio_rows(prepared: str, *, n_repeats: int) -> Iterator[tuple[object, ...]]
         f"{ratio:.2f}",
         f"≤ {CHOLESKY_BAR}: {judge(is_met=ratio <= CHOLESKY_BAR)}",
     )
-    if importlib.util.find_spec("implicit") is None:
-        print_note("implicit is not installed: not measured.")
+    if not has(peers, "implicit"):
         return
     for size in (64, 128):
         als = measure(
             "family_times:als_beside_implicit",
+            python=peers.python,
             prepared=prepared,
             size=size,
             iterations=8,
@@ -158,7 +159,7 @@ def ratio_rows(prepared: str, *, n_repeats: int) -> Iterator[tuple[object, ...]]
 def main() -> None:
     options = parse_options(__doc__)
     print_heading("Families", "bench_families")
-    with prepared_dataset() as prepared:
+    with prepared_dataset() as prepared, installed_peers() as peers:
         print_note(
             "Trained on 90 %, judged on the validation split of seed 0: full ranking, relevant from 4. CPU "
             "seconds of one thread, with all loops compiled; peak memory of a process that fits twice and "
@@ -178,7 +179,9 @@ def main() -> None:
         )
         print_table(columns, pair_rows(prepared), "Families that learn from pairs")
         columns = ("fits", "s", "of the other, s", "ratio", "bar")
-        print_table(columns, ratio_rows(prepared, n_repeats=1 if options.quick else 6), "Turn by turn")
+        for requirement, reason in peers.missing.items():
+            print_note(f"Could not be installed: {requirement}: {reason}")
+        print_table(columns, ratio_rows(prepared, peers, n_repeats=1 if options.quick else 6), "Turn by turn")
         columns = ("family", "first fit, nothing compiled, s", "first fit, s", "fit, s")
         print_table(columns, compile_rows(prepared), "Compiled loops")
 
