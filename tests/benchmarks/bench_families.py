@@ -1,7 +1,7 @@
 """Lists and predictions of the families, on validation, with what they cost; beside LAPACK and implicit.
 
-implicit is measured where it can be installed. Settings were chosen on a ninth of the training ratings, held out
-of the rest, and so was the number of epochs; validation was not looked at.
+implicit is measured where it can be installed. Settings were chosen on a ninth of the training ratings, held
+out of the rest, and so was the number of epochs; validation was not looked at.
 """
 
 import os
