@@ -66,6 +66,30 @@ def test_most_expensive_trials_are_those_that_train_longest():
     assert {trial.family for trial in by_cost[-2:]} == {"item_popularity", "user_item_bias"}
 
 
+# Seconds that a core needed for training on MovieLens 1M, as the leaderboard shows them.
+MEASURED = {
+    "reference": {"concatenate_50_64_32_1": 7.1, "multiply_100_64_32_1": 6.1, "dot_100_64_32_1": 26.3},
+    "lists": {
+        "ease_l2-500_ones": 0.6,
+        "weighted_als": 1.8,
+        "weighted_als_size-256_l2-0.048_l2exponent-0.75_zeroweight-0.14_iterations-12": 5.6,
+        "item_knn": 0.8,
+        "matrix_factorization": 13.3,
+        "matrix_factorization_bpr": 21.3,
+        "autoencoder": 26.1,
+        "neural_mf_epochs10": 51.3,
+    },
+    "ratings": {"bayesian_mf_userfeatures-true": 14.1, "svd_plus_plus": 10.0},
+}
+
+
+@pytest.mark.parametrize("sweep", MEASURED)
+def test_costs_of_all_families_are_in_one_unit(sweep):
+    costs = {trial.label: trial.expected_cost for trial in expand(read_spec(find_sweep_file(sweep)))}
+    for label, measured in MEASURED[sweep].items():
+        assert measured / 2 < costs[label] < 2 * measured, label
+
+
 @pytest.mark.parametrize(
     ("text", "place", "rule"),
     [

@@ -47,7 +47,7 @@ class Architecture(typing.Protocol):
         """Readable, unique among the configurations of all families."""
 
     def expected_cost(self, training: TrainingConfig | None) -> float:
-        """Rough relative training time, to start the longest trials first; 0 for next to nothing."""
+        """About the seconds that a core needs on MovieLens 1M, to start the longest trials first."""
 
 
 BASELINES: tuple[type[Architecture], ...] = (ItemPopularity, UserItemBias)

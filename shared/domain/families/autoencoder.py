@@ -96,6 +96,7 @@ class Autoencoder:
         return label_by_differences(self, self.family)
 
     def expected_cost(self, training: TrainingConfig | None) -> float:
-        """In the unit of a tower's, measured on MovieLens 1M; training mostly ends early."""
+        """Seconds; training of users mostly ends early."""
         training = training or self.default_training
-        return training.max_epochs / 2 * (self.size + self.hidden_size) * 3e3
+        n_epochs = training.max_epochs / (1 if self.kind == "autorec" else 2)
+        return n_epochs * (self.size + self.hidden_size) * 0.004

@@ -72,9 +72,9 @@ class NeuralMf:
         return label_by_differences(self, self.family)
 
     def expected_cost(self, training: TrainingConfig | None) -> float:
-        """In the unit of a tower's."""
+        """Seconds: of a step, and of the pairs."""
         training = training or self.default_training
         widths = (2 * self.input_size, *self.dense_layers)
         products = sum(a * b for a, b in pairwise(widths)) + self.size * 6.0
         n_pairs = 1 if self.predicts_ratings else 1 + self.n_negatives
-        return training.max_epochs / 2 * (20_000.0 / training.batch_size + products * n_pairs)
+        return training.max_epochs / 2 * (25.0 / training.batch_size + products * n_pairs / 800)

@@ -82,7 +82,7 @@ class Tower:
         return label_by_differences(self, "_".join(parts), leave_out=_TOLD_BY_NAME)
 
     def expected_cost(self, training: TrainingConfig | None) -> float:
-        """A step has a fixed part and one that grows with the batch and the multiplications of the head.
+        """Seconds: a step has a fixed part and one that grows with batch and multiplications of the head.
 
         Without an activation the dense layers are one map, folded once a step.
         """
@@ -99,4 +99,4 @@ class Tower:
             per_rating *= 1 + self.n_negatives
         # The outer product of `dot` learns slowly: it runs to the last epoch where the others stop early.
         epochs = training.max_epochs if self.merge == "dot" else training.max_epochs / 2
-        return epochs * ((20_000.0 + per_step) / training.batch_size + per_rating)
+        return epochs * ((10.0 + per_step / 2000) / training.batch_size + per_rating / 2000)
