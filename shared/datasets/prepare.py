@@ -17,7 +17,7 @@ class RatingTable:
     """One row a rating, in the order of the source.
 
     user_ids, item_ids: (n_ratings,) integers or text      ratings: (n_ratings,) float
-    timestamps: (n_ratings,) int64 seconds      where: the file, for messages; row 0 is its line 1
+    timestamps: (n_ratings,) int64 seconds      where: the file, for messages; row 0 is its line `first_line`
     """
 
     user_ids: npt.NDArray[Any]
@@ -25,6 +25,11 @@ class RatingTable:
     ratings: npt.NDArray[np.floating[Any]]
     timestamps: npt.NDArray[np.int64]
     where: str
+    first_line: int = 1
+
+    def line(self, row: int) -> int:
+        """Line of a row in the file, from 1."""
+        return row + self.first_line
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def _check_in_catalogue(item_index: npt.NDArray[np.int32], table: RatingTable) -
     if missing.any():
         row = int(missing.argmax())
         raise DatasetError(
-            f"{table.where}, line {row + 1}: every rated item must be in the item file; item "
+            f"{table.where}, line {table.line(row)}: every rated item must be in the item file; item "
             f"{table.item_ids[row]} is not. Supply the item file that belongs to these ratings."
         )
 
@@ -114,6 +119,7 @@ def _check_unique(
         row = int(repeated.argmax())
         first = int((pair == pair[row]).argmax())
         raise DatasetError(
-            f"{table.where}, line {row + 1}: a user rates an item once; user {table.user_ids[row]} rated "
-            f"item {table.item_ids[row]} in line {first + 1} already. Remove one of the two lines."
+            f"{table.where}, line {table.line(row)}: a user rates an item once; user {table.user_ids[row]} "
+            f"rated item {table.item_ids[row]} in line {table.line(first)} already. Remove one of the two "
+            "lines."
         )

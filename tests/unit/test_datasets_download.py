@@ -16,7 +16,7 @@ from shared.datasets.sources.download import DownloadError, download_progress, f
 from shared.errors import DatasetError
 
 CONTENT = bytes(range(256)) * 1024
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,7 +24,18 @@ class Handler(BaseHTTPRequestHandler):
         self.answer()
 
     def do_GET(self):
-        self.answer()
+        if self.path.endswith(".md5"):
+            self.answer_checksum()
+        else:
+            self.answer()
+
+    def answer_checksum(self):
+        name = self.path.strip("/").removesuffix(".md5")
+        digits = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest().upper()
+        line = "no checksum" if name == "odd.zip" else f"MD5 ({name}) = {digits}\n"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(line.encode())
 
     def answer(self):
         self.server.n_requests += 1
@@ -91,7 +102,7 @@ def test_half_an_archive_is_downloaded_again(server, tmp_path):
     [
         ("missing.zip", "the server answered with HTTP status 404"),
         ("cut.zip", "the connection broke off"),
-        ("other.zip", f"expected sha256:{SHA256} but got "),
+        ("other.zip", f"expected {SHA256} but got "),
     ],
 )
 def test_a_failed_download_is_told_and_leaves_no_file(server, tmp_path, name, reason):
@@ -133,6 +144,20 @@ def test_a_name_lookup_that_hangs_is_given_up(tmp_path, monkeypatch):
     for thread in threading.enumerate():
         if thread.name == "download-check":
             thread.join()
+
+
+def test_an_archive_that_changes_is_checked_by_the_checksum_beside_it(server, tmp_path):
+    archive = fetch_archive(f"{server.url}/a.zip", None, tmp_path)
+    assert archive.read_bytes() == CONTENT
+    with pytest.raises(DownloadError, match=r"other\.zip gave another file than the published one: .*md5:"):
+        fetch_archive(f"{server.url}/other.zip", None, tmp_path)
+    with pytest.raises(DownloadError, match=r"odd\.zip\.md5 holds no MD5"):
+        fetch_archive(f"{server.url}/odd.zip", None, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+    # What is there stays: trials have learned from it.
+    n_requests = server.n_requests
+    assert fetch_archive(f"{server.url}/a.zip", None, tmp_path) == archive
+    assert server.n_requests == n_requests
 
 
 def test_a_folder_that_cannot_be_written_is_told(server, tmp_path):

@@ -50,7 +50,11 @@ def write_zip(archive, monkeypatch, members):
 
 
 def publish(monkeypatch, content):
-    publish_as(monkeypatch, sha256=hashlib.sha256(content).hexdigest())
+    publish_as(monkeypatch, checksum=sha256_of(content))
+
+
+def sha256_of(content):
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def publish_as(monkeypatch, **facts):
@@ -96,7 +100,7 @@ def test_a_folder_is_taken_before_a_zip(settings):
 
 
 def test_a_downloaded_archive_is_read(settings, monkeypatch):
-    def fetch(url, sha256, folder, progress):
+    def fetch(url, checksum, folder, progress):
         assert folder == settings.cache_dir / "downloads"
         return folder / "ml-1m.zip"
 
@@ -105,18 +109,22 @@ def test_a_downloaded_archive_is_read(settings, monkeypatch):
     assert load_dataset("ml-1m", settings).n_ratings == 3
 
 
-def test_every_archive_comes_by_https_with_a_sha_256():
+def test_every_archive_comes_by_https_with_a_checksum_unless_it_changes():
     archives = {
         name: source.origin for name, source in REGISTRY.items() if isinstance(source.origin, Archive)
     }
-    assert sorted(archives) == ["ml-100k", "ml-1m"]
+    latest = ["ml-latest", "ml-latest-small"]
+    assert sorted(archives) == ["ml-100k", "ml-10m", "ml-1m", "ml-20m", "ml-25m", "ml-32m", *latest]
     for name, archive in archives.items():
         assert archive.url == f"https://files.grouplens.org/datasets/movielens/{name}.zip"
-        assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
+        if name in latest:
+            assert (archive.checksum, archive.counts) == (None, None)
+        else:
+            assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", archive.checksum)
 
 
 def test_an_unknown_name_is_told_with_the_known_ones(settings):
-    with pytest.raises(DatasetError, match="the known data sets are ml-1m, ml-100k, sample; got 'ml-2m'"):
+    with pytest.raises(DatasetError, match=r"the known data sets are ml-1m, .*, sample; got 'ml-2m'"):
         load_dataset("ml-2m", settings)
 
 
@@ -172,10 +180,15 @@ def test_a_folder_with_other_data_than_the_published_is_told_with_both_counts(
 
 
 def test_the_published_counts_are_those_of_the_readmes():
-    counts = {name: str(REGISTRY[name].origin.counts) for name in ("ml-1m", "ml-100k")}
-    assert counts == {
+    origins = {name: source.origin for name, source in REGISTRY.items() if name.startswith("ml-")}
+    assert {name: str(origin.counts) for name, origin in origins.items() if origin.counts} == {
         "ml-1m": "6,040 users, 3,883 items and 1,000,209 ratings",
         "ml-100k": "943 users, 1,682 items and 100,000 ratings",
+        # Users with a rating: the readme of ml-10m counts 71,567 with those who only gave tags.
+        "ml-10m": "69,878 users, 10,681 items and 10,000,054 ratings",
+        "ml-20m": "138,493 users, 27,278 items and 20,000,263 ratings",
+        "ml-25m": "162,541 users, 62,423 items and 25,000,095 ratings",
+        "ml-32m": "200,948 users, 87,585 items and 32,000,204 ratings",
     }
 
 
@@ -199,6 +212,52 @@ def test_a_file_missing_in_data_dir_itself_is_told(settings):
         load_dataset("ml-1m", settings)
 
 
+@pytest.mark.parametrize("name", ["ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "ml-latest"])
+def test_the_sets_in_csv_are_read_from_a_folder(settings, name):
+    folder = settings.data_dir / name
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,7,0.5,9\n1,9,4.5,10\n")
+    (folder / "movies.csv").write_text('movieId,title,genres\n7,"Seven, the (1995)",Drama\n9,Nine,Drama\n')
+    resolved = resolve_dataset(name, settings)
+    assert (resolved.dataset.name, resolved.dataset.titles[0]) == (name, "Seven, the (1995)")
+    if name.startswith("ml-latest"):
+        assert resolved.notice is None
+    else:
+        assert f"does not hold the published {name}: it has 1 users, 2 items and 2 ratings" in resolved.notice
+
+
+def test_a_data_dir_that_has_the_name_of_another_set_holds_that_set(settings):
+    # ml-1m and ml-10m have files of the same names.
+    for name, other in (("ml-1m", "ml-10m"), ("ml-10M100K", "ml-1m")):
+        folder = settings.data_dir / name
+        write_folder(folder)
+        with pytest.raises(DownloadError, match=f"data set {other} is not in DATA_DIR"):
+            load_dataset(other, settings.model_copy(update={"data_dir": folder}))
+
+
+@pytest.mark.parametrize("folder", ["ml-10m", "ml-10M100K"])
+def test_the_folder_of_ml_10m_may_have_the_name_that_it_has_in_the_archive(settings, folder):
+    write_folder(settings.data_dir / folder, ratings="1::10::0.5::9\n", movies=MOVIES.replace("Ten", "Ténor"))
+    # Its text is UTF-8.
+    movies = settings.data_dir / folder / "movies.dat"
+    movies.write_bytes(movies.read_bytes().decode("latin-1").encode())
+    dataset = load_dataset("ml-10m", settings)
+    assert (dataset.name, dataset.titles[0], dataset.ratings[0]) == ("ml-10m", "Ténor (1999)", 0.5)
+
+
+def test_a_zip_whose_content_changes_is_taken_as_it_is(settings):
+    members = {
+        "ml-latest-small/ratings.csv": "userId,movieId,rating,timestamp\n3,7,5.0,9\n",
+        "ml-latest-small/movies.csv": "movieId,title,genres\n7,Seven,Drama\n",
+        "ml-latest-small/links.csv": "movieId,imdbId,tmdbId\n",
+    }
+    with zipfile.ZipFile(settings.data_dir / "ml-latest-small.zip", "w") as opened:
+        for name, text in members.items():
+            opened.writestr(name, text)
+    resolved = resolve_dataset("ml-latest-small", settings)
+    assert (resolved.dataset.user_ids.tolist(), resolved.notice) == (["3"], None)
+
+
 def test_a_data_dir_that_does_not_exist_is_told(settings):
     nowhere = settings.model_copy(update={"data_dir": settings.data_dir / "nowhere"})
     with pytest.raises(DatasetError, match=r"DATA_DIR must be a folder; there is none at .*nowhere"):
@@ -209,11 +268,11 @@ def test_a_zip_with_another_checksum_is_refused_with_both_checksums_and_the_reme
     archive = settings.data_dir / "ml-1m.zip"
     write_zip(archive, monkeypatch, WHOLE)
     publish(monkeypatch, b"published")
-    expected, got = (hashlib.sha256(c).hexdigest() for c in (b"published", archive.read_bytes()))
+    expected, got = (sha256_of(content) for content in (b"published", archive.read_bytes()))
     with pytest.raises(DatasetError) as caught:
         load_dataset("ml-1m", settings)
     message = str(caught.value)
-    assert f"{archive}: expected the archive of SHA-256 {expected}, got {got}" in message
+    assert f"{archive}: expected the archive of {expected}, got {got}" in message
     assert f"if it is meant to differ, unpack it into the folder {settings.data_dir / 'ml-1m'}." in message
     assert "cut short" not in message
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.datasets.sources.movielens import parse_ml_1m, parse_ml_100k
+from shared.datasets.sources.movielens import parse_ml_1m, parse_ml_10m, parse_ml_100k, parse_ml_csv
 from shared.datasets.sources.raw_files import RawFile
 from shared.errors import DatasetError
 
@@ -147,3 +147,65 @@ def test_a_100k_item_file_without_its_last_line_end_is_told():
 def test_100k_genres_out_of_order_are_told():
     with pytest.raises(DatasetError, match=r"/data/u\.genre, line 2: a genre line is"):
         ml_100k("1|Title||||0|1|0\n", genre="unknown|0\nAction|2\n")
+
+
+MOVIES_CSV = (
+    "movieId,title,genres\n"
+    '11,"American President, The (1995)",Comedy|Drama\n'
+    '27,"""Great Performances"" Cats (1998)",Musical\n'
+    "90,Léon (1994),Crime\n"
+    "95,No Genre (2000),(no genres listed)\n"
+)
+RATINGS_CSV = "userId,movieId,rating,timestamp\n2,11,3.5,1112486027\n2,90,0.5,1112484676\n5,27,5.0,9\n"
+
+
+def ml_csv(ratings=RATINGS_CSV, movies=MOVIES_CSV, encoding="utf-8"):
+    texts = {"ratings.csv": ratings, "movies.csv": movies}
+    raw = {name: RawFile(f"/data/{name}", text.encode(encoding)) for name, text in texts.items()}
+    return parse_ml_csv("ml-25m", raw)
+
+
+def test_quoted_titles_and_text_in_utf_8():
+    dataset = ml_csv()
+    assert (dataset.name, dataset.user_ids.tolist()) == ("ml-25m", ["2", "5"])
+    assert item_of(dataset, "11") == ("American President, The (1995)", "Comedy|Drama")
+    assert item_of(dataset, "27") == ('"Great Performances" Cats (1998)', "Musical")
+    assert item_of(dataset, "90") == ("Léon (1994)", "Crime")
+    assert item_of(dataset, "95") == ("No Genre (2000)", "")
+    assert sorted(dataset.ratings.tolist()) == [0.5, 3.5, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("movies", "told"),
+    [
+        (MOVIES_CSV.partition("\n")[2], "movies.csv, line 1: the first line is 'movieId,title,genres'"),
+        (MOVIES_CSV + "96,Comma, The,Drama\n", "movies.csv, line 6: an item line is"),
+        (MOVIES_CSV + '96,"Open (1999),Drama\n', "movies.csv, line 6: a quoted field ends"),
+        (MOVIES_CSV + "x6,Letters,Drama\n", "movies.csv, line 6: an item line starts with a whole number"),
+        (MOVIES_CSV + "11,Again,Drama\n", "movies.csv, line 6: an item has one line, and item 11 has one"),
+    ],
+)
+def test_a_bad_item_line_of_a_csv_is_told_with_file_and_line(movies, told):
+    with pytest.raises(DatasetError, match=told):
+        ml_csv(movies=movies)
+
+
+def test_text_in_another_encoding_is_told_with_its_line():
+    with pytest.raises(DatasetError, match=r"movies\.csv, line 4: the text is UTF-8; got '90,Léon"):
+        ml_csv(encoding="latin-1")
+
+
+def test_lines_of_ratings_count_the_header():
+    with pytest.raises(DatasetError, match=r"ratings\.csv, line 5: a user rates an item once; .* in line 2"):
+        ml_csv(ratings=RATINGS_CSV + "2,11,4.0,9\n")
+    with pytest.raises(
+        DatasetError, match=r"ratings\.csv, line 5: every rated item must be in the item file"
+    ):
+        ml_csv(ratings=RATINGS_CSV + "2,12,4.0,9\n")
+
+
+def test_ml_10m_is_as_ml_1m_with_half_stars_in_utf_8():
+    texts = {"ratings.dat": RATINGS + "1::1::0.5::9\n", "movies.dat": MOVIES}
+    dataset = parse_ml_10m({name: RawFile(name, text.encode()) for name, text in texts.items()})
+    assert item_of(dataset, "73") == ("Misérables, Les (1995)", "Drama|Musical")
+    assert dataset.rating_range == (0.5, 5.0)

@@ -79,14 +79,14 @@ def test_folder_and_zip_may_have_the_file_or_not(tmp_path):
         for name, text in (("ratings.dat", RATINGS), ("users.dat", USERS)):
             (tmp_path / name).write_text(text)
             archive.writestr(f"x/{name}", text)
-    sha256 = hashlib.sha256((tmp_path / "x.zip").read_bytes()).hexdigest()
+    checksum = f"sha256:{hashlib.sha256((tmp_path / 'x.zip').read_bytes()).hexdigest()}"
 
     for optional, expected in (
         (["users.dat"], ["ratings.dat", "users.dat"]),
         (["other.dat"], ["ratings.dat"]),
     ):
         assert list(read_folder(tmp_path, ["ratings.dat"], optional)) == expected
-        assert list(read_archive(tmp_path / "x.zip", sha256, ["ratings.dat"], optional)) == expected
+        assert list(read_archive(tmp_path / "x.zip", checksum, ["ratings.dat"], optional)) == expected
 
 
 def test_the_fingerprint_is_that_of_the_ratings_alone():

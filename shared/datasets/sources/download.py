@@ -1,7 +1,7 @@
 """Download of a published archive: checked, whole or not at all, and quick to give up without a network."""
 
-import hashlib
 import logging
+import re
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from shared.console import PlainColumn
+from shared.datasets.sources.raw_files import checksum_of
 from shared.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -32,26 +33,28 @@ class DownloadError(DatasetError):
     """The archive cannot be had from its place: no network, an error there, or other content."""
 
 
-def fetch_archive(url: str, sha256: str, folder: Path, progress: Progress | None = None) -> Path:
+def fetch_archive(url: str, checksum: str | None, folder: Path, progress: Progress | None = None) -> Path:
     """The archive in `folder`, downloaded unless a whole one is there.
 
-    The file gets its name only after its SHA-256 (hex) was right. Raises DownloadError when the archive
-    cannot be had, DatasetError when it cannot be written.
+    The file gets its name only after its checksum was right: as of `checksum_of`, or None for an archive that
+    changes; then it is the MD5 that is published beside it, and an archive that is there is taken as it is.
+    Raises DownloadError when the archive cannot be had, DatasetError when it cannot be written.
     """
     import pooch  # noqa: PLC0415  Slow to load, and few commands need it.
     import requests  # noqa: PLC0415  Slow to load, and few commands need it.
 
     archive = folder / Path(urlsplit(url).path).name
     try:
-        if archive.is_file() and hashlib.sha256(archive.read_bytes()).hexdigest() == sha256:
+        if archive.is_file() and _is_whole(archive, checksum):
             return archive
         _check_answers(url)
+        known_hash = checksum or _published_md5(f"{url}.md5")
         _logger.info("downloading %s", url)
         # pooch reports on its own logger what we report on ours.
         pooch.get_logger().setLevel(logging.WARNING)
         pooch.retrieve(
             url,
-            known_hash=f"sha256:{sha256}",
+            known_hash=known_hash,
             fname=archive.name,
             path=folder,
             downloader=partial(_download, progress=progress),
@@ -108,6 +111,22 @@ def _report_progress(progress: Progress, url: str, size_bytes: int) -> Callable[
         progress.advance(task_id, n_bytes)
 
     return advance
+
+
+def _is_whole(archive: Path, checksum: str | None) -> bool:
+    return checksum is None or checksum_of(archive.read_bytes(), checksum) == checksum
+
+
+def _published_md5(url: str) -> str:
+    """The checksum in a file of one line, `MD5 (name) = digits`; raises RequestException or ValueError."""
+    import requests  # noqa: PLC0415  Slow to load, and few commands need it.
+
+    response = requests.get(url, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS))
+    response.raise_for_status()
+    found = re.search(r"\b[0-9a-fA-F]{32}\b", response.text)
+    if found is None:
+        raise ValueError(f"{url} holds no MD5")
+    return f"md5:{found[0].lower()}"
 
 
 def _check_answers(url: str) -> None:

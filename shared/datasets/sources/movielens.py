@@ -1,13 +1,16 @@
 """GroupLens' MovieLens layouts, as the readme in each archive describes them.
 
-Readmes: files.grouplens.org/datasets/movielens/ml-1m-README.txt and ml-100k-README.txt. Text is latin-1.
+Readmes: files.grouplens.org/datasets/movielens/ml-1m-README.txt, ml-100k-README.txt, ml-10m-README.html and
+ml-20m-README.html, which the later sets follow. Text is latin-1 in the first two, UTF-8 in the others.
 """
 
+import csv
+import io
 from collections.abc import Callable, Iterator, Mapping
 
 from shared.datasets.dataset import Dataset
 from shared.datasets.prepare import Item, prepare_dataset
-from shared.datasets.sources.rating_lines import parse_rating_lines
+from shared.datasets.sources.rating_lines import RatingLayout, parse_rating_lines
 from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
 
@@ -15,11 +18,18 @@ ML_1M_FILES = ("ratings.dat", "movies.dat")
 ML_1M_USERS = ("users.dat",)
 ML_100K_FILES = ("u.data", "u.item", "u.genre")
 ML_100K_USERS = ("u.user",)
+ML_10M_FILES = ML_1M_FILES
+ML_CSV_FILES = ("ratings.csv", "movies.csv")
 
 _NO_GENRES = frozenset({"", "(no genres listed)", "unknown"})
 # The youngest of each age group of ml-1m; its file names the group, that of ml-100k the age.
 _AGE_GROUPS = (1, 18, 25, 35, 45, 50, 56)
 _GENDERS = ("F", "M")
+# Whole stars from 1 to 5; from the set of ten millions on halves too.
+_OF_1M, _OF_100K = RatingLayout("::"), RatingLayout("\t")
+_OF_10M = RatingLayout("::", smallest=0.5)
+_OF_CSV = RatingLayout(",", header="userId,movieId,rating,timestamp", smallest=0.5)
+_ITEM_HEADER_CSV = ["movieId", "title", "genres"]
 _ITEM_FIELDS_100K = 5  # Id, title, release date, video release date, URL; then one flag for each genre.
 
 
@@ -29,7 +39,7 @@ def parse_ml_1m(files: Mapping[str, RawFile]) -> Dataset:
     `users.dat`, where it is there: user::gender::age group::occupation::zip code, which is left out.
     Raises DatasetError with file and line for a line that does not parse.
     """
-    table = parse_rating_lines(files["ratings.dat"], "::")
+    table = parse_rating_lines(files["ratings.dat"], _OF_1M)
     traits = _parse_users(files["users.dat"], _user_of_1m, _RULE_1M) if "users.dat" in files else None
     return prepare_dataset("ml-1m", table, _parse_movies(files["movies.dat"]), traits=traits)
 
@@ -41,10 +51,29 @@ def parse_ml_100k(files: Mapping[str, RawFile]) -> Dataset:
     user|age|gender|occupation|zip code, which is left out; ages become the groups of ml-1m.
     Raises DatasetError with file and line for a line that does not parse.
     """
-    table = parse_rating_lines(files["u.data"], "\t")
+    table = parse_rating_lines(files["u.data"], _OF_100K)
     traits = _parse_users(files["u.user"], _user_of_100k, _RULE_100K) if "u.user" in files else None
     items = _parse_flagged_items(files["u.item"], files["u.genre"])
     return prepare_dataset("ml-100k", table, items, traits=traits)
+
+
+def parse_ml_10m(files: Mapping[str, RawFile]) -> Dataset:
+    """As ml-1m, with half stars and without users.
+
+    Raises DatasetError with file and line for a line that does not parse.
+    """
+    table = parse_rating_lines(files["ratings.dat"], _OF_10M)
+    return prepare_dataset("ml-10m", table, _parse_movies(files["movies.dat"], "utf-8"))
+
+
+def parse_ml_csv(name: str, files: Mapping[str, RawFile]) -> Dataset:
+    """`ratings.csv` (userId,movieId,rating,timestamp) and `movies.csv` (movieId,title,genre|genre).
+
+    A title with a comma or a quotation mark is quoted. Raises DatasetError with file and line for a line that
+    does not parse.
+    """
+    table = parse_rating_lines(files["ratings.csv"], _OF_CSV)
+    return prepare_dataset(name, table, _parse_csv_items(files["movies.csv"]))
 
 
 _RULE_1M = "a user line is 'user id::gender F or M::age group::occupation::zip code'"
@@ -81,15 +110,36 @@ def _user_of_100k(line: str) -> tuple[str, str, str, str]:
     return user_id, age, gender, occupation
 
 
-def _parse_movies(file: RawFile) -> list[Item]:
+def _parse_movies(file: RawFile, encoding: str = "latin-1") -> list[Item]:
     items: dict[str, Item] = {}
-    for number, line in _lines(file):
+    for number, line in _lines(file, encoding):
         item_id, _, rest = line.partition("::")
         # From the right, so that a title may hold the separator.
         title, separator, genres = rest.rpartition("::")
         if not separator:
             raise _line_error(file, number, line, "an item line is 'item id::title::genre|genre'")
         _add_item(items, Item(item_id, title, _real_genres(genres.split("|"))), file, number, line)
+    return list(items.values())
+
+
+def _parse_csv_items(file: RawFile) -> list[Item]:
+    items: dict[str, Item] = {}
+    rows = csv.reader(io.StringIO(_decode(file, "utf-8"), newline=""), strict=True)
+    try:
+        for fields in rows:
+            line = ",".join(fields)
+            if rows.line_num == 1:
+                if fields != _ITEM_HEADER_CSV:
+                    raise _line_error(file, 1, line, f"the first line is {','.join(_ITEM_HEADER_CSV)!r}")
+            elif len(fields) != len(_ITEM_HEADER_CSV):
+                raise _line_error(file, rows.line_num, line, "an item line is 'movieId,title,genre|genre'")
+            else:
+                item = Item(fields[0], fields[1], _real_genres(fields[2].split("|")))
+                _add_item(items, item, file, rows.line_num, line)
+    except csv.Error as error:
+        raise _line_error(
+            file, rows.line_num, "", f"a quoted field ends with its quotation mark ({error})"
+        ) from error
     return list(items.values())
 
 
@@ -135,10 +185,20 @@ def _real_genres(names: list[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in _NO_GENRES)
 
 
-def _lines(file: RawFile) -> Iterator[tuple[int, str]]:
+def _lines(file: RawFile, encoding: str = "latin-1") -> Iterator[tuple[int, str]]:
     """Lines with their number from 1."""
     # Not splitlines(): it would also break at characters of latin-1 such as 0x85.
-    yield from enumerate(file.lines().decode("latin-1").split("\n"), start=1)
+    yield from enumerate(_decode(file, encoding).split("\n"), start=1)
+
+
+def _decode(file: RawFile, encoding: str) -> str:
+    content = file.lines()
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        line = content.split(b"\n")[number - 1].decode("latin-1")
+        raise _line_error(file, number, line, f"the text is {encoding.upper()}") from error
 
 
 def _line_error(file: RawFile, number: int, line: str, rule: str) -> DatasetError:

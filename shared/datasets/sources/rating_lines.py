@@ -3,14 +3,13 @@
 import csv
 import io
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
 from shared.datasets.prepare import RatingTable
 from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
-
-RATING_MIN, RATING_MAX = 1.0, 5.0  # Both readmes: whole stars from 1 to 5.
 
 _FIELDS = ("user id", "item id", "rating", "timestamp")
 _DIGITS = re.compile(r"[0-9]{1,18}")  # What fits into 64 bits.
@@ -19,22 +18,45 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _UNIT_SEPARATOR = b"\x1f"
 
 
-def parse_rating_lines(file: RawFile, separator: str) -> RatingTable:
+@dataclass(frozen=True)
+class RatingLayout:
+    """How a rating line is written. header: the first line, empty for none. Ratings are in the scale."""
+
+    separator: str
+    header: str = ""
+    smallest: float = 1.0
+    largest: float = 5.0
+
+    @property
+    def first_line(self) -> int:
+        """Of the first rating, from 1."""
+        return 2 if self.header else 1
+
+
+def parse_rating_lines(file: RawFile, layout: RatingLayout) -> RatingTable:
     """Rows in file order; line ends of either kind.
 
-    Raises DatasetError with file, line, rule and value at the first line that is not two ids, a rating from
-    1 to 5 and a timestamp in whole seconds, and as `RawFile.lines` does.
+    Raises DatasetError with file, line, rule and value for another header, at the first line that is not two
+    ids, a rating in the scale and a timestamp in whole seconds, and as `RawFile.lines` does.
     """
     body = file.lines()
-    table = _parse_at_once(body, separator.encode("ascii"), file.where)
-    return table if table is not None else _parse_line_by_line(body, separator, file.where)
+    if layout.header:
+        header, _, body = body.partition(b"\n")
+        if header != layout.header.encode("ascii") or not body:
+            got = header.decode("latin-1")[:LONGEST_QUOTE]
+            raise DatasetError(
+                f"{file.where}, line 1: the first line is {layout.header!r} and ratings follow; got {got!r} "
+                f"and {'more' if body else 'nothing'} behind it. Unpack the archive again."
+            )
+    table = _parse_at_once(body, layout, file.where)
+    return table if table is not None else _parse_line_by_line(body, layout, file.where)
 
 
-def _parse_at_once(body: bytes, separator: bytes, where: str) -> RatingTable | None:
+def _parse_at_once(body: bytes, layout: RatingLayout, where: str) -> RatingTable | None:
     """The whole file by pandas' C parser; None when any line breaks a rule."""
     import pandas as pd  # noqa: PLC0415  Slow to load, and few commands need it.
 
-    n_lines = body.count(b"\n") + 1
+    n_lines, separator = body.count(b"\n") + 1, layout.separator.encode("ascii")
     # pandas drops surplus fields of the first line, so they are counted here.
     if body.count(separator) != n_lines * (len(_FIELDS) - 1) or _UNIT_SEPARATOR in body:
         return None
@@ -56,35 +78,35 @@ def _parse_at_once(body: bytes, separator: bytes, where: str) -> RatingTable | N
     except (ValueError, OverflowError):
         return None
     user_ids, item_ids, ratings, timestamps = (frame[field].to_numpy() for field in _FIELDS)
-    in_range = (ratings >= RATING_MIN) & (ratings <= RATING_MAX)  # False for NaN.
+    in_range = (ratings >= layout.smallest) & (ratings <= layout.largest)  # False for NaN.
     if len(frame) != n_lines or not in_range.all() or min(user_ids.min(), item_ids.min()) < 0:
         return None
-    return RatingTable(user_ids, item_ids, ratings, timestamps, where)
+    return RatingTable(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
 
 
-def _parse_line_by_line(body: bytes, separator: str, where: str) -> RatingTable:
+def _parse_line_by_line(body: bytes, layout: RatingLayout, where: str) -> RatingTable:
     """The same rows, slowly: raises DatasetError at the first line that breaks a rule."""
     rows = []
     # Not splitlines(): it would also break at characters of latin-1 such as 0x85.
-    for number, line in enumerate(body.decode("latin-1").split("\n"), start=1):
-        fields = line.split(separator)
-        if problem := _find_problem(fields):
+    for number, line in enumerate(body.decode("latin-1").split("\n"), start=layout.first_line):
+        fields = line.split(layout.separator)
+        if problem := _find_problem(fields, layout):
             raise DatasetError(
-                f"{where}, line {number}: a rating line is {separator.join(_FIELDS)!r}, {problem}; "
+                f"{where}, line {number}: a rating line is {layout.separator.join(_FIELDS)!r}, {problem}; "
                 f"got {line[:LONGEST_QUOTE]!r}. Correct or remove the line, or unpack the archive again."
             )
         rows.append((int(fields[0]), int(fields[1]), float(fields[2]), int(fields[3])))
     user_ids, item_ids, ratings, timestamps = (np.array(column) for column in zip(*rows, strict=True))
-    return RatingTable(user_ids, item_ids, ratings, timestamps, where)
+    return RatingTable(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
 
 
-def _find_problem(fields: list[str]) -> str | None:
+def _find_problem(fields: list[str], layout: RatingLayout) -> str | None:
     """The rule that a line breaks, None for a good one."""
     if len(fields) != len(_FIELDS):
         return f"{len(_FIELDS)} fields, not {len(fields)}"
     for name, text in zip(_FIELDS, fields, strict=True):
         if name != "rating" and not _DIGITS.fullmatch(text):
             return f"the {name} a whole number"
-    if not _NUMBER.fullmatch(fields[2]) or not RATING_MIN <= float(fields[2]) <= RATING_MAX:
-        return f"the rating a number from {RATING_MIN:g} to {RATING_MAX:g}"
+    if not _NUMBER.fullmatch(fields[2]) or not layout.smallest <= float(fields[2]) <= layout.largest:
+        return f"the rating a number from {layout.smallest:g} to {layout.largest:g}"
     return None

@@ -41,19 +41,23 @@ class RawFile:
         return content.rstrip(b"\n")
 
 
-def find_files(data_dir: Path, name: str, file_names: Sequence[str]) -> Path | None:
+def find_files(
+    data_dir: Path, name: str, file_names: Sequence[str], folder_name: str | None = None
+) -> Path | None:
     """The place of data set `name` in DATA_DIR: a folder or a zip archive; None when it is not there.
 
-    In this order: the folder `<name>`, the archive `<name>.zip`, DATA_DIR itself when it holds one of the
-    files. A folder is the place even when files are missing in it: the gap is told, not passed over.
+    In this order: the folder `<name>`, or of the name that it has in the archive; the archive `<name>.zip`;
+    DATA_DIR itself when it holds one of the files. A folder is the place even when files are missing in it:
+    the gap is told, not passed over.
     Raises DatasetError when DATA_DIR is no folder.
     """
     if not data_dir.is_dir():
         raise DatasetError(
             f"DATA_DIR must be a folder; there is none at {data_dir}. Correct or unset DATA_DIR."
         )
-    if (data_dir / name).is_dir():
-        return data_dir / name
+    for folder in (name, folder_name or name):
+        if (data_dir / folder).is_dir():
+            return data_dir / folder
     if (data_dir / f"{name}.zip").is_file():
         return data_dir / f"{name}.zip"
     if any((data_dir / file_name).is_file() for file_name in file_names):
@@ -83,13 +87,19 @@ def read_folder(folder: Path, file_names: Sequence[str], optional: Sequence[str]
     return files
 
 
+def checksum_of(content: bytes, expected: str) -> str:
+    """As `expected`: "sha256:" or "md5:" and hex digits. GroupLens publishes MD5."""
+    algorithm = expected.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
+
+
 def read_archive(
-    archive: Path, sha256: str, file_names: Sequence[str], optional: Sequence[str] = ()
+    archive: Path, checksum: str | None, file_names: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, RawFile]:
     """The named files of a zip archive, at its top or in one folder, and of the `optional` those it has.
 
-    Raises DatasetError when the archive is not the published one (`sha256`, hex), cannot be read or lacks
-    a file.
+    Raises DatasetError when the archive is not the published one (`checksum` as of `checksum_of`, None for
+    one that changes), cannot be read or lacks a file.
     """
     try:
         content = archive.read_bytes()
@@ -97,11 +107,11 @@ def read_archive(
         raise DatasetError(
             f"{archive} cannot be read: {error.strerror or error}. Make it readable."
         ) from error
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != sha256:
+    actual = checksum_of(content, checksum) if checksum else checksum
+    if actual != checksum:
         state = "" if zipfile.is_zipfile(io.BytesIO(content)) else ", cut short or no zip archive at all"
         raise DatasetError(
-            f"{archive}: expected the archive of SHA-256 {sha256}, got {actual} ({len(content):,} bytes"
+            f"{archive}: expected the archive of {checksum}, got {actual} ({len(content):,} bytes"
             f"{state}). Take it away to have it downloaded; if it is meant to differ, unpack it into the "
             f"folder {archive.with_suffix('')}."
         )
