@@ -48,6 +48,10 @@ setup: $(INSTALLED) ## build .venv (every other target does so when needed)
 up: ## start the stack in containers (docker-compose) [WORKERS=n]
 	@$(STACK) up
 
+.PHONY: data
+data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m SWEEP=reference]
+	@$(RECSWEEP) data
+
 .PHONY: sweep
 sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m FRESH=1 WORKERS=n DRY_RUN=1]
 	@$(RECSWEEP) sweep

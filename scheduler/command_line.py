@@ -4,6 +4,7 @@ import click
 
 from scheduler.commands.access import analyst, psql
 from scheduler.commands.comparison import compare_trials
+from scheduler.commands.data import data
 from scheduler.commands.housekeeping import clean, prune
 from scheduler.commands.promotion import promote
 from scheduler.commands.questions import queries, query
@@ -20,7 +21,7 @@ def recsweep() -> None:
 
 
 for command in (
-    *(sweep, status, cancel, leaderboard, compare_trials, recommend),
+    *(data, sweep, status, cancel, leaderboard, compare_trials, recommend),
     *(queries, query, verify, promote, rollback, prune, analyst),
     *(psql, flower, logs, watch, down, clean),
 ):

@@ -25,7 +25,7 @@ from shared.store.database import create_engine
 
 @click.command()
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file.")
-@click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="ml-1m, ml-100k or sample.")
+@click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="A MovieLens set, or sample.")
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
 @click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")

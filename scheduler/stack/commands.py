@@ -111,8 +111,8 @@ def is_up() -> int:
 def run(arguments: list[str]) -> int:
     """Run a command of the product in the scheduler's container; keys, such as Ctrl-C, go to it directly."""
     environment = dict(os.environ)
-    if arguments[0] == "sweep":
-        _prepare_sweep(environment)
+    if arguments[0] in ("sweep", "data"):
+        _prepare_data(environment, scale=arguments[0] == "sweep")
     history = environment.get("HISTORY", "")
     if arguments[0] == "recommend" and _is_file(history):
         environment["HISTORY"] = _copy_file(Path(history))
@@ -125,9 +125,9 @@ def run(arguments: list[str]) -> int:
     return run_in_foreground(command, environment)
 
 
-def _prepare_sweep(environment: dict[str, str]) -> None:
-    """Workers as many as asked, the data and the sweep file readable in the container."""
-    is_changed = bool(environment.get("WORKERS"))
+def _prepare_data(environment: dict[str, str], *, scale: bool) -> None:
+    """The data and the sweep file readable in the container; `scale`: workers as many as asked."""
+    is_changed = scale and bool(environment.get("WORKERS"))
     if environment.get("DATA_DIR"):
         is_changed |= _show_data(Path(environment["DATA_DIR"]).expanduser().resolve())
     if is_changed:

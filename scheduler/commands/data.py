@@ -1,0 +1,119 @@
+"""`make data`: what a data set is like, and what a sweep over it would cost; nothing is stored or started."""
+
+from collections.abc import Sequence
+
+import click
+
+from scheduler.sweep.expand import expand
+from scheduler.sweep.spec import find_sweep_file, read_spec
+from shared.console import console, describe_data, new_table
+from shared.cores import count_cores
+from shared.datasets import Dataset, download_progress, resolve_dataset
+from shared.datasets.description import Description, describe, split_sizes
+from shared.domain.protocol import Protocol
+from shared.domain.trial import TrialConfig
+from shared.settings import load_settings
+
+# What the expected costs of trials were measured on.
+_N_RATINGS_MEASURED = 1_000_209
+# Of a row of the lists with its index, the rating predictions and results of users that belong to it,
+# measured in a database of two sweeps on MovieLens 1M.
+_BYTES_PER_LIST_ROW = 200
+_BAR_WIDTH = 40
+
+
+@click.command()
+@click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="A MovieLens set, or sample.")
+@click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file, for the cost.")
+@click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
+def data(dataset_name: str | None, sweep_name: str, workers: int | None) -> None:
+    """Describe the ratings of a data set, and what a sweep over them would cost."""
+    settings = load_settings()
+    spec = read_spec(find_sweep_file(sweep_name))
+    with download_progress(console) as progress:
+        resolved = resolve_dataset(dataset_name, settings, progress)
+    if resolved.notice:
+        console.print(resolved.notice, style="yellow")
+    dataset = resolved.dataset
+    description = describe(dataset)
+    console.print(f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}")
+    for line in _facts(description):
+        console.print(line)
+    _print_histogram(description)
+    _print_quantiles(description)
+    _print_splits(dataset, spec.protocol)
+    for line in _costs(dataset, spec.name, expand(spec), spec.protocol.k, workers or count_cores()):
+        console.print(line)
+
+
+def _facts(description: Description) -> list[str]:
+    one = description
+    times = f"from {one.first:%Y-%m-%d} to {one.last:%Y-%m-%d}" if one.first and one.last else "without times"
+    titles = "all with titles" if not one.n_untitled else f"{one.n_untitled:,} without a title"
+    genres = "with genres" if one.has_genres else "without genres"
+    users = "with" if one.has_user_traits else "without"
+    return [
+        f"{one.n_ratings:,} ratings {times}; {one.density:.2%} of all pairs are rated",
+        f"{one.n_users:,} users, {users} features of their own",
+        f"{one.n_items:,} items, {titles}, {genres}; {one.n_items - one.n_rated_items:,} were never rated",
+    ]
+
+
+def _print_histogram(description: Description) -> None:
+    table = new_table("Ratings", "rating", "number", "share", "")
+    largest = max(n for _, n in description.histogram)
+    for value, n in description.histogram:
+        bar = "#" * round(_BAR_WIDTH * n / largest)
+        table.add_row(value, f"{n:,}", f"{n / description.n_ratings:.1%}", bar)
+    console.print(table)
+
+
+def _print_quantiles(description: Description) -> None:
+    # As SHARES.
+    shares = ("least", "10 %", "25 %", "median", "75 %", "90 %", "most")
+    table = new_table("Ratings of a user, and of a rated item", "", *shares)
+    for name, counts in (("user", description.activity), ("item", description.popularity)):
+        table.add_row(name, *(f"{n:,}" for n in counts))
+    console.print(table)
+
+
+def _print_splits(dataset: Dataset, protocol: Protocol) -> None:
+    fractions = f"{protocol.validation_fraction:g} and {protocol.test_fraction:g}"
+    table = new_table(
+        f"Splits, with {fractions} for validation and test",
+        *("split", "training", "validation", "test", "cold users", "cold items"),
+    )
+    problems = []
+    for one in split_sizes(dataset, protocol):
+        if one.problem:
+            problems.append(one.problem)
+            continue
+        counts = (one.n_train, one.n_validation, one.n_test, one.n_cold_users, one.n_cold_items)
+        table.add_row(one.name, *(f"{n:,}" for n in counts))
+    console.print(table)
+    for problem in problems:
+        console.print(problem)
+
+
+def _costs(dataset: Dataset, name: str, configs: Sequence[TrialConfig], k: int, n_workers: int) -> list[str]:
+    """Time grows with the ratings, lists with users and trials, EASE with the square of the items."""
+    growth = dataset.n_ratings / _N_RATINGS_MEASURED
+    minutes = sum(config.expected_cost for config in configs) * growth / n_workers / 60
+    n_rows = len(configs) * dataset.n_users * k
+    lines = [
+        f"A sweep {name} of {len(configs)} trials with {n_workers} task processes: about "
+        f"{max(1, round(minutes)):,} min of training",
+        f"Its lists: {n_rows:,} rows, about {n_rows * _BYTES_PER_LIST_ROW / 1e9:.2g} GB in the database",
+    ]
+    squared = [config for config in configs if _needs_items_squared(config)]
+    if squared:
+        n_bytes = dataset.n_items**2 * 4
+        lines.append(
+            f"Memory: {n_bytes / 1e9:.2g} GB for each trial that keeps a number for every pair of items, "
+            f"which are {len(squared)} of them"
+        )
+    return lines
+
+
+def _needs_items_squared(config: TrialConfig) -> bool:
+    return config.family == "ease" or bool(getattr(config.architecture, "ease_weight", 0))
