@@ -14,6 +14,8 @@ EXAMPLE = ROOT / ".env.example"
 USUAL_PORTS = {"POSTGRES_PORT": 5432, "REDIS_PORT": 6379, "FLOWER_PORT": 5555, "SCHEDULER_PORT": 9100}
 _N_PORTS_TRIED = 200
 _EMPTY = re.compile(r"^([A-Z_]+)=\s*$")
+_QUOTED = re.compile(r"""(["'])(.*)\1\s*(#.*)?$""")
+_COMMENT = re.compile(r"\s+#.*$|^#.*$")
 _PROJECT = "COMPOSE_PROJECT_NAME"
 
 
@@ -36,12 +38,12 @@ def complete_env_file(path: Path = ENV_FILE, example: Path = EXAMPLE) -> bool:
 
 
 def read_env_file(path: Path = ENV_FILE) -> dict[str, str]:
-    """Its variables; none when there is no such file."""
+    """Its variables as Compose takes them: without quotation marks or a comment; none without the file."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return {name.strip(): _value(text.strip()) for name, _, text in pairs}
 
 
 def set_in_env_file(name: str, value: str, path: Path = ENV_FILE) -> None:
@@ -58,6 +60,12 @@ def project_name() -> str:
     if not name:
         raise StackError("there is no stack yet: `make up` starts one")
     return name
+
+
+def _value(text: str) -> str:
+    if quoted := _QUOTED.match(text):
+        return quoted[2]
+    return _COMMENT.sub("", text)
 
 
 def _fill(line: str, taken: set[int]) -> str:

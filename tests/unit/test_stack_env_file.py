@@ -53,6 +53,25 @@ def test_what_a_person_wrote_is_kept_and_what_is_missing_added(tmp_path: Path) -
     assert variables["POSTGRES_PASSWORD"]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("plain", "plain"),
+        ('"in marks"', "in marks"),
+        ("'it is # mine'", "it is # mine"),
+        ('"marked"  # and told why', "marked"),
+        ("a=b#c", "a=b#c"),
+        ("word # told why", "word"),
+        ("# nothing", ""),
+        ('"', '"'),
+        ("", ""),
+    ],
+)
+def test_values_are_read_as_compose_reads_them(tmp_path: Path, text: str, value: str) -> None:
+    (tmp_path / ".env").write_text(f"# a comment\nREDIS_PASSWORD= {text}\n")
+    assert read_env_file(tmp_path / ".env") == {"REDIS_PASSWORD": value}
+
+
 def test_a_taken_port_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
