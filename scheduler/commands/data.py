@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import click
 
+from scheduler.commands.named_data import read_named_data
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from shared.console import console, describe_data, new_table
 from shared.cores import count_cores
-from shared.datasets import Dataset, download_progress, resolve_dataset
+from shared.datasets import Dataset
 from shared.datasets.description import Description, describe, split_sizes
 from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
@@ -30,11 +31,7 @@ def data(dataset_name: str | None, sweep_name: str, workers: int | None) -> None
     """Describe the ratings of a data set, and what a sweep over them would cost."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    with download_progress(console) as progress:
-        resolved = resolve_dataset(dataset_name, settings, progress)
-    if resolved.notice:
-        console.print(resolved.notice, style="yellow")
-    dataset = resolved.dataset
+    dataset = read_named_data(dataset_name, settings)
     description = describe(dataset)
     console.print(f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}")
     for line in _facts(description):

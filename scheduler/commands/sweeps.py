@@ -6,6 +6,7 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.commands.named_data import read_named_data
 from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, ensure_services
@@ -16,7 +17,6 @@ from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from shared import store
 from shared.console import console, describe_data
-from shared.datasets import download_progress, resolve_dataset
 from shared.ending import INTERRUPTED
 from shared.settings import load_settings
 from shared.store import Sweep, Trial
@@ -33,11 +33,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    with download_progress(console) as progress:
-        resolved = resolve_dataset(dataset_name, settings, progress)
-    if resolved.notice:
-        console.print(resolved.notice, style="yellow")
-    dataset = resolved.dataset
+    dataset = read_named_data(dataset_name, settings)
     endpoints = ensure_services(settings, workers)
     engine = create_engine(endpoints.database_url)
     console.print(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.datasets.dataset import Dataset
-from shared.datasets.splits import SPLITS, split_ratings
+from shared.datasets.splits import SPLITS
 from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
 
@@ -88,9 +88,9 @@ def describe(dataset: Dataset) -> Description:
 def split_sizes(dataset: Dataset, protocol: Protocol) -> list[SplitSizes]:
     """Of every kind of split, with the fractions of the protocol."""
     sizes = []
-    for name in SPLITS:
+    for name, split_by in SPLITS.items():
         try:
-            split = split_ratings(dataset, Protocol(**{**vars(protocol), "split": name}))
+            split = split_by(dataset, protocol)
         except DatasetError as error:
             sizes.append(SplitSizes(name, problem=str(error)))
             continue

@@ -14,6 +14,7 @@ from shared.domain.protocol import Protocol
 from tests.benchmarks.prepared import open_dataset
 from worker.families import bayesian_mf
 from worker.families.contract import FitContext, FitData
+from worker.metrics.ratings import rmse
 from worker.process.memory import peak_memory_bytes, reset_peak_memory
 from worker.trial import fit_data
 
@@ -34,7 +35,7 @@ def time_sampler(*, prepared: str, settings: dict[str, Any]) -> dict[str, float]
     held = data.validation
     predictions = scorer.predict_ratings(held.user_index, held.item_index)
     return {
-        "rmse": _rmse(predictions, held.rating),
+        "rmse": rmse(held.rating.astype(np.float64), predictions),
         "fit_seconds": seconds,
         "sweep_seconds": float(np.median(np.diff(clock))),
         "memory_peak": peak_memory_bytes(),
@@ -80,7 +81,7 @@ def time_myfm(*, prepared: str, size: int, n_sweeps: int) -> dict[str, float]:
     held = data.validation
     predictions = model.predict(None, X_rel=blocks((held.user_index, held.item_index)))
     return {
-        "rmse": _rmse(predictions, held.rating),
+        "rmse": rmse(held.rating.astype(np.float64), predictions),
         "fit_seconds": seconds,
         "sweep_seconds": float(np.median(np.diff(clock))),
     }
@@ -99,7 +100,3 @@ def _side_rows(is_rated: scipy.sparse.csr_matrix, features: Any) -> tuple[scipy.
     if features is not None:
         parts.append(scipy.sparse.csr_matrix(features))
     return scipy.sparse.hstack(parts).tocsr(), [part.shape[1] for part in parts]
-
-
-def _rmse(predictions: Any, ratings: Any) -> float:
-    return float(np.sqrt(np.mean((np.asarray(predictions, np.float64) - ratings) ** 2)))

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from scheduler.commands import data as data_command
+from scheduler.commands import named_data
 from shared.console import PlainConsole
 from shared.datasets import ResolvedDataset
 from shared.datasets.description import describe, split_sizes
@@ -65,8 +66,9 @@ def test_splits_are_counted_and_one_that_cannot_be_had_says_why():
 @pytest.fixture
 def run(monkeypatch, capsys):
     def show(dataset, notice=None, **environment):
-        monkeypatch.setattr(data_command, "resolve_dataset", lambda *_: ResolvedDataset(dataset, notice))
-        monkeypatch.setattr(data_command, "console", PlainConsole(width=80))
+        monkeypatch.setattr(named_data, "resolve_dataset", lambda *_: ResolvedDataset(dataset, notice))
+        for module in (data_command, named_data):
+            monkeypatch.setattr(module, "console", PlainConsole(width=80))
         done = CliRunner().invoke(data_command.data, env=environment, catch_exceptions=False)
         assert done.exit_code == 0
         return done.output + capsys.readouterr().out
