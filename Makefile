@@ -11,6 +11,12 @@ RECSWEEP_USER := $(USER)
 export RECSWEEP_USER
 endif
 
+# Some systems have a NAME in the environment, that of the machine.
+ifeq ($(origin NAME),command line)
+DATASET_NAME := $(NAME)
+export DATASET_NAME
+endif
+
 RECSWEEP := .venv/bin/python -m scheduler
 INSTALLED := .venv/.runtime-installed
 SETUP := $(INSTALLED)
@@ -49,11 +55,11 @@ up: ## start the stack in containers (docker-compose) [WORKERS=n]
 	@$(STACK) up
 
 .PHONY: data
-data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m SWEEP=reference]
+data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m or ratings.csv]
 	@$(RECSWEEP) data
 
 .PHONY: sweep
-sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m FRESH=1 WORKERS=n DRY_RUN=1]
+sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m or ratings.csv NAME=n FRESH=1 WORKERS=n DRY_RUN=1]
 	@$(RECSWEEP) sweep
 
 .PHONY: status

@@ -14,8 +14,8 @@ from shared.errors import RecsweepError
 def run_command(command: click.Command, program: str) -> NoReturn:
     """Run the command with the arguments of this process, and end the process.
 
-    An expected error and a wrong option are one line on stderr and exit code 2; Ctrl-C is code 130; a reader
-    that has gone (`| head`) is success.
+    An expected error and a wrong option are one line on stderr (what a person may copy into a file comes
+    below it) and exit code 2; Ctrl-C is code 130; a reader that has gone (`| head`) is success.
     """
     # They are None where the shell has closed them: `>&-`.
     sys.stdout = sys.stdout or io.StringIO()
@@ -56,7 +56,7 @@ def _run(command: click.Command, program: str) -> int:
         print_error(error.format_message())
         code = error.exit_code
     except RecsweepError as error:
-        print_error(str(error))
+        print_error(str(error), example=getattr(error, "example", ""))
         code = 2
     except click.Abort:
         print_error("aborted")

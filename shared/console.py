@@ -112,9 +112,11 @@ def confirm(question: str) -> None:
     click.confirm(one_line(question), abort=True)
 
 
-def print_error(message: str) -> None:
-    """The one line that a person gets for a mistake, on stderr."""
+def print_error(message: str, example: str = "") -> None:
+    """The one line that a person gets for a mistake, on stderr, and lines to copy where there are some."""
     click.echo(f"recsweep: {' '.join(one_line(message).split())}", err=True)
+    for line in example.splitlines():
+        click.echo(f"  {one_line(line)}", err=True)
 
 
 def describe_data(name: str, *, is_synthetic: bool) -> str:

@@ -24,7 +24,14 @@ class SpecError(RecsweepError):
 
 
 class DatasetError(RecsweepError):
-    """A data set cannot be had or read: supply it, repair it or name another."""
+    """A data set cannot be had or read: supply it, repair it or name another.
+
+    `example`: lines that a person can copy into a file, shown below the message.
+    """
+
+    def __init__(self, message: str, example: str = "") -> None:
+        super().__init__(message)
+        self.example = example
 
 
 class StoreError(RecsweepError):

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 import click
 
-from scheduler.commands.named_data import read_named_data
+from scheduler.commands.named_data import data_options, read_named_data
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import find_sweep_file, read_spec
+from scheduler.sweep.suitable import suited_to
 from shared.console import console, describe_data, new_table
 from shared.cores import count_cores
-from shared.datasets import Dataset
+from shared.datasets import Dataset, SourceOptions
 from shared.datasets.description import Description, describe, split_sizes
+from shared.datasets.sources.left_out import OnError
 from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
+from shared.errors import SpecError
 from shared.settings import load_settings
 
 # What the expected costs of trials were measured on.
@@ -24,14 +27,21 @@ _BAR_WIDTH = 40
 
 
 @click.command()
-@click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="A MovieLens set, or sample.")
+@data_options
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file, for the cost.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
-def data(dataset_name: str | None, sweep_name: str, workers: int | None) -> None:
+def data(  # noqa: PLR0917  Its options.
+    asked: str | None,
+    name: str | None,
+    on_error: OnError | None,
+    max_skipped: int | None,
+    sweep_name: str,
+    workers: int | None,
+) -> None:
     """Describe the ratings of a data set, and what a sweep over them would cost."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    dataset = read_named_data(dataset_name, settings)
+    dataset = read_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
     description = describe(dataset)
     console.print(f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}")
     for line in _facts(description):
@@ -39,7 +49,12 @@ def data(dataset_name: str | None, sweep_name: str, workers: int | None) -> None
     _print_histogram(description)
     _print_quantiles(description)
     _print_splits(dataset, spec.protocol)
-    for line in _costs(dataset, spec.name, expand(spec), spec.protocol.k, workers or count_cores()):
+    try:
+        configs = expand(suited_to(spec, dataset))
+    except SpecError as error:
+        console.print(f"No cost: {error}")
+        return
+    for line in _costs(dataset, spec.name, configs, spec.protocol.k, workers or count_cores()):
         console.print(line)
 
 

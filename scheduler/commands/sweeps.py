@@ -6,7 +6,7 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
-from scheduler.commands.named_data import read_named_data
+from scheduler.commands.named_data import data_options, read_named_data
 from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, ensure_services
@@ -15,8 +15,11 @@ from scheduler.sweep.dispatch import dispatch, make_plan, remove_old_checkpoints
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
+from scheduler.sweep.suitable import suited_to
 from shared import store
 from shared.console import console, describe_data
+from shared.datasets import SourceOptions
+from shared.datasets.sources.left_out import OnError
 from shared.ending import INTERRUPTED
 from shared.settings import load_settings
 from shared.store import Sweep, Trial
@@ -25,15 +28,25 @@ from shared.store.database import create_engine
 
 @click.command()
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file.")
-@click.option("--dataset", "dataset_name", envvar="DATASET", default=None, help="A MovieLens set, or sample.")
+@data_options
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
 @click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")
-def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int | None, dry_run: bool) -> None:
+def sweep(  # noqa: PLR0917  Its options.
+    sweep_name: str,
+    asked: str | None,
+    name: str | None,
+    on_error: OnError | None,
+    max_skipped: int | None,
+    fresh: bool,
+    workers: int | None,
+    dry_run: bool,
+) -> None:
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    dataset = read_named_data(dataset_name, settings)
+    dataset = read_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
+    spec = suited_to(spec, dataset)
     endpoints = ensure_services(settings, workers)
     engine = create_engine(endpoints.database_url)
     console.print(

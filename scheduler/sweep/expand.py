@@ -8,14 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from scheduler.sweep.spec import SweepSpec
-from shared.domain.families import BASELINES, FAMILIES, Architecture, default_training_of
+from shared.domain.families import FAMILIES, Architecture, default_training_of
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
 
 
 def expand(spec: SweepSpec) -> list[TrialConfig]:
-    """All trials of the sweep in the order of its tables, duplicates dropped, then the two baselines.
+    """All trials of the sweep in the order of its tables, duplicates dropped, then the baselines.
 
     Raises SpecError, with the place in the file, where the values of a trial do not go together.
     """
@@ -29,7 +29,7 @@ def expand(spec: SweepSpec) -> list[TrialConfig]:
             point = dict(zip(axes, values, strict=True))
             trial = _make_trial(family, own, spec.training, point, table.place)
             trials.setdefault(trial.config_hash, trial)
-    return [*trials.values(), *(TrialConfig(baseline()) for baseline in BASELINES)]
+    return [*trials.values(), *(TrialConfig(baseline()) for baseline in spec.baselines)]
 
 
 def _make_trial(

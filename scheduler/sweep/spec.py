@@ -1,6 +1,5 @@
 """Sweep file (TOML) -> SweepSpec. Every key is known, every value checked, every error names its place."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from math import prod
@@ -18,13 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from scheduler.sweep.mistakes import describe_mistake
 from shared.domain.families import BASELINES, FAMILIES
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from shared.domain.training import TrainingConfig
 from shared.errors import SpecError
+from shared.mistakes import describe_mistake
 from shared.plain_text import is_one_line, shortened
+from shared.toml_file import read_toml
 
 SWEEPS_DIR = Path(__file__).parents[1] / "sweeps"
 
@@ -52,7 +52,7 @@ class SweepSpec:
 
     `training`: settings that the file names; they hold for every trial of a family with epochs unless an axis
     overrides them. What it does not name is as the family has it (`default_training_of`).
-    `document`: the file as it was read.
+    `document`: the file as it was read.      `baselines`: the families that it is compared with.
     """
 
     name: str
@@ -60,6 +60,7 @@ class SweepSpec:
     training: Mapping[str, Any]
     protocol: Protocol
     document: Mapping[str, Any]
+    baselines: tuple[type[Any], ...] = BASELINES
 
 
 class _Axes(BaseModel):
@@ -217,18 +218,7 @@ def find_sweep_file(name: str) -> Path:
 
 def read_spec(path: Path) -> SweepSpec:
     """Read and validate a sweep file; raises SpecError with file and line or key path."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such sweep file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
-    try:
-        document = tomllib.loads(text)
-    except RecursionError as error:
-        raise SpecError(f"{path}: not valid TOML: it is nested too deeply") from error
-    except ValueError as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    document = read_toml(path, "sweep file", SpecError)
     try:
         file = _SweepFile.model_validate({"name": path.stem, **document})
     except ValidationError as error:

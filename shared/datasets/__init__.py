@@ -4,7 +4,8 @@ from shared.datasets.dataset import Dataset, read_dataset
 from shared.datasets.ids import canonical_id, is_integer_id, sort_ids
 from shared.datasets.prepared import load_prepared, store_prepared
 from shared.datasets.sources.download import DownloadError, download_progress
-from shared.datasets.sources.known_sets import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
+from shared.datasets.sources.known_sets import REGISTRY, load_dataset
+from shared.datasets.sources.resolve import ResolvedDataset, SourceOptions, resolve_dataset
 from shared.datasets.splits import Split, n_item_rows, refit_split, split_ratings
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Dataset",
     "DownloadError",
     "ResolvedDataset",
+    "SourceOptions",
     "Split",
     "canonical_id",
     "download_progress",

@@ -28,6 +28,8 @@ class Dataset:
     titles: (n_items,) str, empty where unknown      genres: (n_items,) str joined by "|", empty for none
     user_traits: (n_users,) str joined by "|", such as "age 25|gender F", empty for none; None where the
     source knows no users. They are no part of the fingerprint, nor of the file: version 0.1 knew none.
+    is_implicit: nobody rated: `ratings` are 1, or weights, of what users viewed or bought. No part of the
+    fingerprint, nor of the file: what is trained on them does not ask.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Dataset:
     titles: npt.NDArray[np.str_]
     genres: npt.NDArray[np.str_]
     user_traits: npt.NDArray[np.str_] | None = None
+    is_implicit: bool = False
 
     @property
     def n_users(self) -> int:

@@ -1,6 +1,7 @@
 """Ids from outside: one spelling for each, one order for all."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from numbers import Integral, Real
 
@@ -9,17 +10,20 @@ from shared.errors import DatasetError
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _INTEGER_WITH_ZERO_FRACTION = re.compile(r"(0|-?[1-9][0-9]*)\.0+")
 _LARGEST_EXACT_FLOAT = 2**53
+# Marks without width that editors and web pages leave around text: nobody sees them, nobody means them.
+_INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff\u00ad"
 
 
 def canonical_id(value: object) -> str:
     """The text under which an id is stored: 2000, 2000.0, "2000" and "2000.0" are all "2000".
 
-    Text is kept as it is but for surrounding blanks; "007" is not an integer's spelling and stays "007".
-    Raises DatasetError for what names nothing: empty text, a truth value, NaN, a fraction, a null byte.
+    Text is kept as it is but for surrounding blanks and marks without width; "007" is not an integer's
+    spelling and stays "007". Raises DatasetError for what names nothing: text that shows nothing, a truth
+    value, NaN, a fraction, a null byte.
     """
     text = ""
     if isinstance(value, str):
-        text = value.strip()
+        text = _stripped(value)
         if match := _INTEGER_WITH_ZERO_FRACTION.fullmatch(text):
             text = match.group(1)
     elif isinstance(value, Integral) and not isinstance(value, bool):
@@ -32,6 +36,14 @@ def canonical_id(value: object) -> str:
     if not text or "\0" in text:
         raise DatasetError(f"an id is an integer or a text that is not empty; got {value!r}")
     return text
+
+
+def _stripped(text: str) -> str:
+    stripped = text.strip()
+    while (without := stripped.strip(_INVISIBLE).strip()) != stripped:
+        stripped = without
+    # A joiner of emoji alone, say, shows nothing either.
+    return stripped if any(unicodedata.category(one) not in ("Cf", "Cc", "Mn") for one in stripped) else ""
 
 
 def sort_ids(ids: Iterable[str]) -> list[str]:

@@ -20,8 +20,8 @@ def movielens_1m() -> Dataset:
         resolved = resolve_dataset("ml-1m", load_settings())
     except DatasetError as error:
         sys.exit(f"the benchmarks measure on MovieLens 1M: {error}")
-    if resolved.notice:
-        sys.exit(f"the benchmarks measure on MovieLens 1M as published: {resolved.notice}")
+    if resolved.notices:
+        sys.exit(f"the benchmarks measure on MovieLens 1M as published: {resolved.notices[0]}")
     return resolved.dataset
 
 

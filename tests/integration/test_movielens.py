@@ -18,7 +18,7 @@ def load(name, state_dir):
     resolved = resolve_dataset(
         name, Settings(_env_file=None, data_dir=data_dir_with(name), state_dir=state_dir)
     )
-    assert resolved.notice is None
+    assert resolved.notices == ()
     return resolved.dataset
 
 

@@ -7,9 +7,10 @@ import zipfile
 
 import pytest
 
+from shared.datasets import resolve_dataset
 from shared.datasets.sources import known_sets
 from shared.datasets.sources.download import DownloadError
-from shared.datasets.sources.known_sets import REGISTRY, Archive, Counts, load_dataset, resolve_dataset
+from shared.datasets.sources.known_sets import REGISTRY, Archive, Counts, load_dataset
 from shared.errors import DatasetError
 from shared.settings import Settings
 
@@ -142,9 +143,9 @@ def test_a_named_set_that_cannot_be_had_is_an_error_with_the_remedy(settings):
 def test_with_no_name_and_no_data_the_sample_is_taken_with_one_line_of_notice(settings, name):
     resolved = resolve_dataset(name, settings)
     assert (resolved.dataset.name, resolved.dataset.is_synthetic) == ("sample", True)
-    assert "no connection to the server" in resolved.notice
-    assert "Going on with sample, a small synthetic data set." in resolved.notice
-    assert "\n" not in resolved.notice
+    assert "no connection to the server" in resolved.notices[0]
+    assert "Going on with sample, a small synthetic data set." in resolved.notices[0]
+    assert "\n" not in resolved.notices[0]
 
 
 @pytest.mark.parametrize("name", [None, "ml-1m"])
@@ -152,7 +153,7 @@ def test_ml_1m_is_taken_without_notice_when_it_is_there_as_published(settings, m
     publish_as(monkeypatch, counts=Counts(n_users=2, n_items=2, n_ratings=3))
     write_folder(settings.data_dir / "ml-1m")
     resolved = resolve_dataset(name, settings)
-    assert (resolved.dataset.name, resolved.notice) == ("ml-1m", None)
+    assert (resolved.dataset.name, resolved.notices) == ("ml-1m", ())
 
 
 @pytest.mark.parametrize(
@@ -173,10 +174,10 @@ def test_a_folder_with_other_data_than_the_published_is_told_with_both_counts(
     write_folder(folder, ratings, movies)
     resolved = resolve_dataset("ml-1m", settings)
     assert resolved.dataset.name == "ml-1m"
-    assert resolve_dataset(None, settings).notice == resolved.notice
-    assert f"{folder} does not hold the published ml-1m: it has {found}, " in resolved.notice
-    assert "published are 2 users, 2 items and 3 ratings." in resolved.notice
-    assert "\n" not in resolved.notice
+    assert resolve_dataset(None, settings).notices == resolved.notices
+    assert f"{folder} does not hold the published ml-1m: it has {found}, " in resolved.notices[0]
+    assert "published are 2 users, 2 items and 3 ratings." in resolved.notices[0]
+    assert "\n" not in resolved.notices[0]
 
 
 def test_the_published_counts_are_those_of_the_readmes():
@@ -221,9 +222,12 @@ def test_the_sets_in_csv_are_read_from_a_folder(settings, name):
     resolved = resolve_dataset(name, settings)
     assert (resolved.dataset.name, resolved.dataset.titles[0]) == (name, "Seven, the (1995)")
     if name.startswith("ml-latest"):
-        assert resolved.notice is None
+        assert resolved.notices == ()
     else:
-        assert f"does not hold the published {name}: it has 1 users, 2 items and 2 ratings" in resolved.notice
+        assert (
+            f"does not hold the published {name}: it has 1 users, 2 items and 2 ratings"
+            in resolved.notices[0]
+        )
 
 
 def test_a_data_dir_that_has_the_name_of_another_set_holds_that_set(settings):
@@ -255,7 +259,7 @@ def test_a_zip_whose_content_changes_is_taken_as_it_is(settings):
         for name, text in members.items():
             opened.writestr(name, text)
     resolved = resolve_dataset("ml-latest-small", settings)
-    assert (resolved.dataset.user_ids.tolist(), resolved.notice) == (["3"], None)
+    assert (resolved.dataset.user_ids.tolist(), resolved.notices) == (["3"], ())
 
 
 def test_a_data_dir_that_does_not_exist_is_told(settings):

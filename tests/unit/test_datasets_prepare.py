@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.datasets import read_dataset
-from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.prepare import Item, prepare_dataset, rating_table
 from shared.errors import DatasetError
 
 ITEMS = [Item("10", "Ten", ("A", "B")), Item("9"), Item("2000", "Two thousand", ("A",))]
@@ -15,7 +15,7 @@ ITEMS = [Item("10", "Ten", ("A", "B")), Item("9"), Item("2000", "Two thousand", 
 def table(users, items, ratings=None):
     n = len(users)
     values = np.array(ratings if ratings is not None else [3.0] * n)
-    return RatingTable(np.array(users), np.array(items), values, np.arange(n, dtype=np.int64), "ratings.dat")
+    return rating_table(np.array(users), np.array(items), values, np.arange(n, dtype=np.int64), "ratings.dat")
 
 
 def test_ids_become_ascending_text_and_ratings_keep_their_order():
@@ -50,7 +50,7 @@ def test_gaps_between_ids_make_no_phantom_users_or_items():
 
 
 def test_integers_and_their_text_are_one_user():
-    mixed = RatingTable(
+    mixed = rating_table(
         np.array([2000, "2000"], dtype=object), np.array([9, 10]), np.ones(2), np.zeros(2, np.int64), "x"
     )
     assert prepare_dataset("toy", mixed, ITEMS).user_ids.tolist() == ["2000"]

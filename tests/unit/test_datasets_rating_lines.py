@@ -14,7 +14,11 @@ def parse(text, separator="::"):
 
 
 def columns(table):
-    return [column.tolist() for column in (table.user_ids, table.item_ids, table.ratings, table.timestamps)]
+    ids = [
+        [int(ids[code]) for code in codes]
+        for ids, codes in ((table.user_ids, table.user_codes), (table.item_ids, table.item_codes))
+    ]
+    return [*ids, table.ratings.tolist(), table.timestamps.tolist()]
 
 
 def test_rows_come_in_file_order():

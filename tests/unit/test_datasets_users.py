@@ -9,7 +9,7 @@ import pytest
 
 from shared.artifacts import write_artifact
 from shared.datasets import load_prepared, split_ratings, store_prepared
-from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.prepare import Item, prepare_dataset, rating_table
 from shared.datasets.sources.movielens import parse_ml_1m, parse_ml_100k
 from shared.datasets.sources.raw_files import read_archive, read_folder
 from shared.domain.protocol import Protocol
@@ -145,7 +145,7 @@ def test_what_families_get_are_columns_of_ones():
 
 
 def test_prepare_puts_traits_in_the_order_of_the_ids():
-    table = RatingTable(
+    table = rating_table(
         np.array([10, 9]), np.array([1, 1]), np.array([3.0, 4.0]), np.array([0, 0]), where="here"
     )
     dataset = prepare_dataset("x", table, [Item("1")], traits={"10": ("ten",), "9": ("nine", "odd")})

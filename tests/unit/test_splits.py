@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.datasets import Dataset, n_item_rows, split_ratings
-from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.prepare import Item, prepare_dataset, rating_table
 from shared.datasets.splits import SPLITS, random_split
 from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
 
 
 def dataset_of(*item_ids):
-    table = RatingTable(np.array(["u"]), np.array(item_ids[:1]), np.ones(1), np.zeros(1, np.int64), "x")
+    table = rating_table(np.array(["u"]), np.array(item_ids[:1]), np.ones(1), np.zeros(1, np.int64), "x")
     return prepare_dataset("toy", table, [Item(item_id) for item_id in item_ids])
 
 

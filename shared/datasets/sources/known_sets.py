@@ -26,9 +26,6 @@ from shared.datasets.sources.sample import generate_sample
 from shared.errors import DatasetError
 from shared.settings import Settings
 
-DEFAULT_DATASET = "ml-1m"
-FALLBACK_DATASET = "sample"
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -65,14 +62,6 @@ class Source:
 
     name: str
     origin: Archive | Callable[[], Dataset]
-
-
-@dataclass(frozen=True)
-class ResolvedDataset:
-    """A data set, and the one line to print when it is not the one that its name leads a person to expect."""
-
-    dataset: Dataset
-    notice: str | None = None
 
 
 def _of_csv(name: str, checksum: str | None = None, counts: Counts | None = None) -> Source:
@@ -131,40 +120,25 @@ REGISTRY: Mapping[str, Source] = {
 }
 
 
-def resolve_dataset(
-    name: str | None, settings: Settings, progress: Progress | None = None
-) -> ResolvedDataset:
-    """The named data set, with a notice when a folder holds other data under that name.
-
-    Without a name it is ml-1m, or sample and a notice when ml-1m cannot be had. Data that are there but
-    broken are an error, never a reason to take others. Raises DatasetError: name unknown, files missing or
-    broken; its subclass DownloadError: the data set is nowhere at hand and cannot be downloaded.
-    """
-    if name:
-        return _read(name, settings, progress)
-    try:
-        return _read(DEFAULT_DATASET, settings, progress)
-    except DownloadError as error:
-        notice = (
-            f"No data set was named and {error} Going on with {FALLBACK_DATASET}, a small synthetic data set."
-        )
-        return ResolvedDataset(_read(FALLBACK_DATASET, settings, progress).dataset, notice)
-
-
 def load_dataset(name: str, settings: Settings, progress: Progress | None = None) -> Dataset:
+    """The named data set, whatever there is to say of it; errors as of `read_known_set`."""
+    return read_known_set(name, settings, progress)[0]
+
+
+def read_known_set(
+    name: str, settings: Settings, progress: Progress | None = None
+) -> tuple[Dataset, str | None]:
     """Read from DATA_DIR (folder or zip), else from the archive in `settings.cache_dir`, downloaded first.
 
-    `progress` shows the download. Errors as in `resolve_dataset`.
+    Beside it what to say when it is not the published one. `progress` shows the download. Raises
+    DatasetError: name unknown, files missing or broken; its subclass DownloadError: it is nowhere at hand and
+    cannot be downloaded.
     """
-    return _read(name, settings, progress).dataset
-
-
-def _read(name: str, settings: Settings, progress: Progress | None) -> ResolvedDataset:
     if name not in REGISTRY:
         raise DatasetError(f"the known data sets are {', '.join(REGISTRY)}; got {name!r}. Name one of them.")
     archive = REGISTRY[name].origin
     if not isinstance(archive, Archive):
-        return ResolvedDataset(archive())
+        return archive(), None
     data_dir = settings.data_dir.expanduser() if settings.data_dir else None
     place = find_files(data_dir, name, archive.file_names, archive.folder_name) if data_dir else None
     if (
@@ -181,7 +155,7 @@ def _read(name: str, settings: Settings, progress: Progress | None) -> ResolvedD
     else:
         files = read_folder(place, archive.file_names, archive.optional)
     dataset = archive.parse(files)
-    return ResolvedDataset(dataset, _other_counts(dataset, archive.counts, place))
+    return dataset, _other_counts(dataset, archive.counts, place)
 
 
 def _folder_names() -> set[str | None]:

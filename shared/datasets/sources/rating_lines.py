@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.datasets.prepare import RatingTable
+from shared.datasets.prepare import RatingTable, rating_table
 from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
 
@@ -81,7 +81,7 @@ def _parse_at_once(body: bytes, layout: RatingLayout, where: str) -> RatingTable
     in_range = (ratings >= layout.smallest) & (ratings <= layout.largest)  # False for NaN.
     if len(frame) != n_lines or not in_range.all() or min(user_ids.min(), item_ids.min()) < 0:
         return None
-    return RatingTable(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
+    return rating_table(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
 
 
 def _parse_line_by_line(body: bytes, layout: RatingLayout, where: str) -> RatingTable:
@@ -97,7 +97,7 @@ def _parse_line_by_line(body: bytes, layout: RatingLayout, where: str) -> Rating
             )
         rows.append((int(fields[0]), int(fields[1]), float(fields[2]), int(fields[3])))
     user_ids, item_ids, ratings, timestamps = (np.array(column) for column in zip(*rows, strict=True))
-    return RatingTable(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
+    return rating_table(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
 
 
 def _find_problem(fields: list[str], layout: RatingLayout) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.datasets.dataset import Dataset
-from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.prepare import Item, prepare_dataset, rating_table
 
 N_USERS = 940
 N_ITEMS = 1_700
@@ -70,7 +70,7 @@ def generate_sample() -> Dataset:
     counts = _draw_counts(random)
     user_index, item_index = _draw_choices(random, quality, liking, counts)
     ratings = _draw_ratings(random, user_index, item_index, quality, liking)
-    table = RatingTable(
+    table = rating_table(
         user_ids=user_index + 1,
         item_ids=item_ids[item_index],
         ratings=ratings,

@@ -1,4 +1,4 @@
-"""What is wrong with a sweep file, in one line: the key, the rule, the value."""
+"""What is wrong with a TOML file that pydantic checked, in one line: the key, the rule, the value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
