@@ -44,9 +44,11 @@ def data(  # noqa: PLR0917  Its options.
     dataset = read_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
     description = describe(dataset)
     console.print(f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}")
-    for line in _facts(description):
+    for line in _facts(description, "observations" if dataset.is_implicit else "ratings"):
         console.print(line)
-    _print_histogram(description)
+    # Where every observation counts alike there is nothing to count.
+    if not dataset.is_implicit or len(description.histogram) > 1:
+        _print_histogram(description, "Weights" if dataset.is_implicit else "Ratings")
     _print_quantiles(description)
     _print_splits(dataset, spec.protocol)
     try:
@@ -58,21 +60,21 @@ def data(  # noqa: PLR0917  Its options.
         console.print(line)
 
 
-def _facts(description: Description) -> list[str]:
+def _facts(description: Description, of: str) -> list[str]:
     one = description
     times = f"from {one.first:%Y-%m-%d} to {one.last:%Y-%m-%d}" if one.first and one.last else "without times"
     titles = "all with titles" if not one.n_untitled else f"{one.n_untitled:,} without a title"
     genres = "with genres" if one.has_genres else "without genres"
     users = "with" if one.has_user_traits else "without"
     return [
-        f"{one.n_ratings:,} ratings {times}; {one.density:.2%} of all pairs are rated",
+        f"{one.n_ratings:,} {of} {times}; {one.density:.2%} of all pairs have one",
         f"{one.n_users:,} users, {users} features of their own",
-        f"{one.n_items:,} items, {titles}, {genres}; {one.n_items - one.n_rated_items:,} were never rated",
+        f"{one.n_items:,} items, {titles}, {genres}; {one.n_items - one.n_rated_items:,} have none",
     ]
 
 
-def _print_histogram(description: Description) -> None:
-    table = new_table("Ratings", "rating", "number", "share", "")
+def _print_histogram(description: Description, title: str) -> None:
+    table = new_table(title, title.lower().removesuffix("s"), "number", "share", "")
     largest = max(n for _, n in description.histogram)
     for value, n in description.histogram:
         bar = "#" * round(_BAR_WIDTH * n / largest)

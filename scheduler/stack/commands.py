@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from scheduler.stack.engine import (
@@ -33,7 +34,23 @@ from shared.ending import run_in_foreground
 
 # Options of the product's commands that are passed on into the container.
 _PASSED = (
-    *("SWEEP", "DATASET", "FRESH", "DRY_RUN", "TRIAL", "REFIT", "C", "Q", "ARGS", "RECSWEEP_USER", "A", "B"),
+    *(
+        "SWEEP",
+        "DATASET",
+        "DATASET_NAME",
+        "ON_ERROR",
+        "MAX_SKIPPED",
+        "FRESH",
+        "DRY_RUN",
+        "TRIAL",
+        "REFIT",
+        "C",
+        "Q",
+        "ARGS",
+        "RECSWEEP_USER",
+        "A",
+        "B",
+    ),
     *("HISTORY", "METRIC", "KEEP", "NOTE", "YES", "ANALYST_PASSWORD", "TERM"),
 )
 
@@ -116,7 +133,8 @@ def run(arguments: list[str]) -> int:
     history = environment.get("HISTORY", "")
     if arguments[0] == "recommend" and _is_file(history):
         environment["HISTORY"] = _copy_file(Path(history))
-    passed = [word for name in _PASSED if environment.get(name) for word in ("--env", name)]
+    names = (*_PASSED, *_databases_of(os.environ.get("DATASET", "")))
+    passed = [word for name in names if environment.get(name) for word in ("--env", name)]
     terminal = []
     if sys.stdin.isatty() and sys.stdout.isatty():
         terminal = ["--tty", "--env", f"COLUMNS={shutil.get_terminal_size().columns}"]
@@ -129,7 +147,14 @@ def _prepare_data(environment: dict[str, str], *, scale: bool) -> None:
     """The data and the sweep file readable in the container; `scale`: workers as many as asked."""
     is_changed = scale and bool(environment.get("WORKERS"))
     if environment.get("DATA_DIR"):
-        is_changed |= _show_data(Path(environment["DATA_DIR"]).expanduser().resolve())
+        is_changed |= _show_folder("DATA_DIR", Path(environment["DATA_DIR"]).expanduser().resolve(), "/data")
+    source = environment.get("DATASET", "")
+    if _is_path(source):
+        path = Path(source).expanduser().resolve()
+        if not path.exists():
+            raise StackError(f"{source}: there is no such file. Correct the path.")
+        is_changed |= _show_folder("SOURCE_DIR", path.parent, "/source")
+        environment["DATASET"] = f"/source/{path.name}"
     if is_changed:
         _start(find_compose(), _n_workers())
     sweep = environment.get("SWEEP", "")
@@ -137,16 +162,33 @@ def _prepare_data(environment: dict[str, str], *, scale: bool) -> None:
         environment["SWEEP"] = _copy_file(Path(sweep))
 
 
-def _show_data(folder: Path) -> bool:
-    """Remember the folder of the data; returns whether the container does not see it yet."""
+def _is_path(source: str) -> bool:
+    """Whether a data set is a file of this machine, and neither a known name nor behind a URL."""
+    return "://" not in source and ("/" in source or bool(Path(source).suffix) or _is_file(source))
+
+
+def _databases_of(source: str) -> list[str]:
+    """The variables with the URLs of databases that a TOML source names; its mistakes are told later."""
+    if not source.endswith(".toml") or not _is_file(source):
+        return []
+    try:
+        document = tomllib.loads(Path(source).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    tables = [table for table in document.values() if isinstance(table, dict)]
+    return [name for table in tables if isinstance(name := table.get("database_url_env"), str)]
+
+
+def _show_folder(variable: str, folder: Path, place: str) -> bool:
+    """Remember the folder of the data; returns whether the container does not see it at `place` yet."""
     if not folder.is_dir():
-        raise StackError(f"DATA_DIR must be a folder; got {folder}")
+        raise StackError(f"{variable} must be a folder; got {folder}")
     # It takes precedence over .env when compose reads both.
-    os.environ["DATA_DIR"] = str(folder)
+    os.environ[variable] = str(folder)
     mounts = json.loads(output(["docker", "inspect", "--format", "{{json .Mounts}}", _scheduler()]))
-    if any(mount["Destination"] == "/data" and mount["Source"] == str(folder) for mount in mounts):
+    if any(mount["Destination"] == place and mount["Source"] == str(folder) for mount in mounts):
         return False
-    set_in_env_file("DATA_DIR", str(folder))
+    set_in_env_file(variable, str(folder))
     return True
 
 

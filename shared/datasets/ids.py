@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from decimal import Decimal
 from numbers import Integral, Real
 
 from shared.errors import DatasetError
@@ -28,6 +29,8 @@ def canonical_id(value: object) -> str:
             text = match.group(1)
     elif isinstance(value, Integral) and not isinstance(value, bool):
         text = str(int(value))
+    elif isinstance(value, Decimal):
+        text = str(int(value)) if value.is_finite() and value == value.to_integral_value() else ""
     elif isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)
         # Above 2**53 neighbouring integers share one float: the id would be a guess.

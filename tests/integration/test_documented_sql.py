@@ -52,7 +52,8 @@ def test_there_are_statements_to_check():
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_a_statement_answers_from_one_data_set_and_one_sweep(engine, statement):
-    store_and_promote(engine, make_named("ml-1m", n_items=8), seed=0)
+    name = "ratings" if "dataset_name = 'ratings'" in statement else "ml-1m"
+    store_and_promote(engine, make_named(name, n_items=8), seed=0)
     rows = answer(engine, statement)
     assert rows
     store_and_promote(engine, make_named("sample", n_items=9), seed=5)

@@ -82,8 +82,8 @@ def test_the_command_shows_facts_histogram_splits_and_costs(run):
     shown = run(DATASET, "not the published one", SWEEP="lists", WORKERS="2")
 
     assert "not the published one" in shown
-    assert "5 ratings from 1970-01-02 to 1970-01-04; 41.67% of all pairs are rated" in shown
-    assert "4 items, 1 without a title, without genres; 1 were never rated" in shown
+    assert "5 ratings from 1970-01-02 to 1970-01-04; 41.67% of all pairs have one" in shown
+    assert "4 items, 1 without a title, without genres; 1 have none" in shown
     assert "40.0%   ########################################" in shown
     # Ten percent of five ratings for a test: leave_last_out would have one, random has none.
     assert "leave_last_out" in shown
@@ -95,3 +95,13 @@ def test_the_command_shows_facts_histogram_splits_and_costs(run):
 
 def test_without_an_ease_in_the_sweep_nothing_is_said_of_memory(run):
     assert "Memory" not in run(DATASET, SWEEP="reference", WORKERS="1")
+
+
+def test_views_have_observations_and_no_histogram(run):
+    views = replace(DATASET, ratings=np.ones(5, np.float32), is_implicit=True)
+    shown = run(views, SWEEP="reference", WORKERS="2")
+
+    assert "5 observations from 1970-01-02" in shown
+    assert "####" not in shown
+    # The reference sweep predicts ratings.
+    assert "No cost: sweep reference: " in shown

@@ -42,12 +42,16 @@ class Columns:
 
 @dataclass(frozen=True)
 class Reading:
-    """How values are written, and within which bounds ratings are. decimal: what stands before a fraction."""
+    """How values are written, and within which bounds ratings are.
+
+    decimal: what stands before a fraction      is_log_weight: a weight w counts as log(1 + w)
+    """
 
     scale: tuple[float, float] | None = None
     time_format: str | None = None
     decimal: str = "."
     is_weight: bool = False
+    is_log_weight: bool = False
 
 
 def collect_ratings(rows: Rows, columns: Columns, reading: Reading, left_out: LeftOut) -> RatingTable:
@@ -101,6 +105,8 @@ class _Collector:
                 is_good &= (ratings >= self._reading.scale[0]) & (ratings <= self._reading.scale[1])
             if self._reading.is_weight:
                 is_good &= ratings > 0
+            if self._reading.is_log_weight:
+                ratings = np.log1p(ratings, where=is_good, out=np.zeros(n_rows))
             checks.append(_Check(self._rating_rule(), is_good, batch[columns.rating]))
         times = np.zeros(n_rows if columns.time is not None else 0, np.int64)
         if columns.time is not None:

@@ -21,7 +21,7 @@ from shared.datasets.sources.source_file import FeaturesTable, RatingsTable, Sou
 from shared.datasets.thinning import merge_duplicates, thin
 from shared.errors import DatasetError
 
-_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
+_COMMA, _POINT = re.compile(r"[0-9],[0-9]"), re.compile(r"[0-9]\.[0-9]")
 _N_SAMPLE_ROWS = 100
 
 
@@ -85,6 +85,9 @@ class OwnSource:
                 time_format=table.time_format,
                 decimal=table.decimal or _find_decimal(rows, found.columns.rating),
                 is_weight=found.is_implicit,
+                is_log_weight=found.columns.rating is not None
+                and found.is_implicit
+                and table.weight_scale == "log",
             )
             ratings = collect_ratings(rows, found.columns, reading, left_out)
             self.notices += rows.notices
@@ -209,9 +212,9 @@ def _from_known(
 
 
 def _find_decimal(rows: Rows, rating: int | None) -> str:
-    """A comma, where all of the first ratings are digits with at most one comma, and some have it."""
+    """A comma, where it stands between digits in one of the first ratings and a point in none."""
     if rating is None:
         return "."
-    values = [row[rating].strip() for row in rows.examples(_N_SAMPLE_ROWS)]
-    is_comma = bool(values) and all(_DECIMAL_COMMA.fullmatch(value) for value in values)
-    return "," if is_comma and any("," in value for value in values) else "."
+    values = [row[rating] for row in rows.examples(_N_SAMPLE_ROWS)]
+    has_comma, has_point = (any(mark.search(value) for value in values) for mark in (_COMMA, _POINT))
+    return "," if has_comma and not has_point else "."

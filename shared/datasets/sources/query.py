@@ -38,6 +38,9 @@ class Database:
             )
         try:
             parsed = make_url(url)
+            if parsed.drivername in ("postgres", "postgresql"):
+                # The driver that is installed.
+                parsed = parsed.set(drivername="postgresql+psycopg2")
             is_postgres = parsed.get_backend_name() == "postgresql"
             engine = create_engine(
                 parsed, connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS} if is_postgres else {}

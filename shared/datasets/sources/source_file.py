@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -53,7 +53,9 @@ class RatingsTable(_Table):
     """`[ratings]`: `user`, `item`, `rating`, `weight`, `time` name columns; what is not named is looked for.
 
     `known`: the name of a known set in place of a file. `scale`: smallest and largest rating. `implicit`:
-    nobody rated; what was viewed or bought counts 1, or its `weight`. The others are rules for `thinning`.
+    nobody rated; what was viewed or bought counts 1, or by its `weight` w > 0, which is log(1 + w) unless
+    `weight_scale` is "linear": a hundred views are not a hundred times one. The others are rules for
+    `thinning`.
     """
 
     known: _Name | None = None
@@ -61,6 +63,7 @@ class RatingsTable(_Table):
     item: _Name | None = None
     rating: _Name | None = None
     weight: _Name | None = None
+    weight_scale: Literal["log", "linear"] = "log"
     time: _Name | None = None
     time_format: _Name | None = None
     decimal: Annotated[str, Field(pattern=r"^[.,]$")] | None = None

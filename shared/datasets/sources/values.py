@@ -39,6 +39,11 @@ class IdCodes:
         """The code of each value; what is no id is bad."""
         import pyarrow as pa  # noqa: PLC0415  Slow to load, and few commands need it.
 
+        if isinstance(column.type, pa.BaseExtensionType):
+            # Such as UUIDs.
+            column = pa.array([None if value is None else str(value) for value in column.to_pylist()])
+        if pa.types.is_nested(column.type):
+            return np.full(len(column), -1, np.int32), np.zeros(len(column), bool)
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         codes = np.array(
@@ -74,7 +79,8 @@ def to_numbers(column: "pa.Array", decimal: str = ".") -> tuple[npt.NDArray[np.f
         if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
             return np.zeros(len(column)), np.zeros(len(column), bool)
         try:
-            column = column.cast(pa.float64())
+            # A whole number beyond 2**53 becomes its neighbour.
+            column = column.cast(pa.float64(), safe=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return np.zeros(len(column)), np.zeros(len(column), bool)
         values = column.fill_null(math.nan).to_numpy(zero_copy_only=False)
@@ -109,6 +115,8 @@ class TimeReader:
         """Whole seconds; what is no time, or none of the years 1 to 9999, is bad."""
         import pyarrow as pa  # noqa: PLC0415  Slow to load, and few commands need it.
 
+        if pa.types.is_nested(column.type):
+            return np.zeros(len(column), np.int64), np.zeros(len(column), bool)
         if pa.types.is_temporal(column.type):
             self.time_format = self.time_format or "iso"
             seconds, is_good = _from_timestamps(column)
