@@ -6,17 +6,18 @@ an object store publishes an object when its upload is complete.
 
 import errno
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import fsspec
 
 from shared.errors import TrialError
-from shared.files import write_whole
+from shared.files import whole_file, write_whole
 
 # The client's own patience is minutes; a lost object store should be noticed sooner.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -29,6 +30,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     }
 }
 
+_COPIED_AT_ONCE = 1 << 22
+
 
 def write_artifact(url: str, content: bytes) -> None:
     """Write or replace the file at `url`; raises TrialError "disk_full" or "artifact"."""
@@ -38,6 +41,26 @@ def write_artifact(url: str, content: bytes) -> None:
             _filesystem(url).pipe_file(url, content)
         else:
             _replace_file(local, content)
+
+
+def write_large_artifact(url: str, write: Callable[[BinaryIO], None]) -> None:
+    """As `write_artifact`, with what `write` puts into a file: it is never held in memory as a whole.
+
+    A local file has reached the disk. For an object store it is put together in the folder of temporary
+    files.
+    """
+    local = local_path(url)
+    with _translated(url):
+        if local is not None:
+            local.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(local, is_durable=True) as file:
+                write(file)
+            return
+        with tempfile.TemporaryDirectory(prefix="recsweep-") as folder:
+            unfinished = Path(folder) / "unfinished"
+            with unfinished.open("wb") as file:
+                write(file)
+            _filesystem(url).put_file(str(unfinished), url)
 
 
 def read_artifact(url: str) -> bytes:
@@ -75,14 +98,24 @@ def delete_folder(url: str) -> None:
             _filesystem(url).rm(url, recursive=True)
 
 
-def cached_artifact(url: str, cache_dir: Path) -> bytes:
-    """Content of a file that never changes under its name, kept in `cache_dir` after the first read."""
-    if local_path(url) is not None:
-        return read_artifact(url)
+def cached_artifact(url: str, cache_dir: Path) -> Path:
+    """A local file with the content of one that never changes under its name: itself where it is local.
+
+    Else a copy in `cache_dir`, made by the first call. Raises FileNotFoundError when there is none, else
+    TrialError.
+    """
+    local = local_path(url)
+    if local is not None:
+        with _translated(url, is_reading=True):
+            local.stat()
+        return local
     copy = cache_dir / url.rsplit("/", 1)[-1]
     if not copy.exists():
-        _replace_file(copy, read_artifact(url))
-    return copy.read_bytes()
+        with _translated(url, is_reading=True, copy=copy):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(copy) as file, _filesystem(url).open(url, "rb") as source:
+                shutil.copyfileobj(source, file, _COPIED_AT_ONCE)
+    return copy
 
 
 def local_path(url: str) -> Path | None:
@@ -103,15 +136,18 @@ def _replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _translated(url: str, *, is_reading: bool = False) -> Iterator[None]:
-    """Errors of disks, networks and client libraries as TrialError; a missing file that is read passes."""
+def _translated(url: str, *, is_reading: bool = False, copy: Path | None = None) -> Iterator[None]:
+    """Errors of disks, networks and client libraries as TrialError; a missing file that is read passes.
+
+    `copy`: what is written instead, where the url is only read.
+    """
     try:
         yield
     except OSError as error:
         if is_reading and isinstance(error, FileNotFoundError):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no space left to write {url}: free some and run the sweep again"
+            message = f"no space left to write {copy or url}: free some and run the sweep again"
             raise TrialError("disk_full", message) from error
         raise TrialError("artifact", f"cannot read or write {url}: {error.strerror or error}") from error
     except Exception as error:

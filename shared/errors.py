@@ -49,13 +49,15 @@ class ServiceError(RecsweepError):
 class TrialError(RecsweepError):
     """A trial cannot go on.
 
-    `reason` is the short word stored beside the message.
+    `reason` is the short word stored beside the message. `is_final`: another attempt would end the same way,
+    even where attempts that failed for this reason are repeated.
     """
 
-    def __init__(self, reason: FailureReason, message: str) -> None:
+    def __init__(self, reason: FailureReason, message: str, is_final: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
+        self.is_final = is_final
 
-    def __reduce__(self) -> tuple[type["TrialError"], tuple[FailureReason, str]]:
+    def __reduce__(self) -> tuple[type["TrialError"], tuple[FailureReason, str, bool]]:
         # Celery pickles exceptions between a task process and its parent.
-        return type(self), (self.reason, str(self))
+        return type(self), (self.reason, str(self), self.is_final)

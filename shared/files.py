@@ -5,7 +5,10 @@ Standard library alone: the commands of the containers use it without a `.venv`.
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(
@@ -16,12 +19,21 @@ def write_whole(
     is_durable: bool = False,
     owner: tuple[int, int] | None = None,
 ) -> None:
-    """Write or replace the file (text as UTF-8) by way of an unfinished one beside it.
+    """Write or replace the file (text as UTF-8); as `whole_file` does it."""
+    with whole_file(path, mode=mode, is_durable=is_durable, owner=owner) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole_file(
+    path: Path, *, mode: int = 0o600, is_durable: bool = False, owner: tuple[int, int] | None = None
+) -> Iterator[BinaryIO]:
+    """An unfinished file beside it to write into, which takes its name, or replaces it, in the end.
 
     `is_durable` waits for the disk, so that the file outlives a loss of power. `owner` is a user id and a
-    group id. Raises OSError; the old file is kept then, and nothing is left beside it.
+    group id. Raises OSError; the old file is kept then, as after any error of the writer, and nothing is left
+    beside it.
     """
-    data = content.encode() if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".unfinished")
     unfinished = Path(name)
     try:
@@ -29,7 +41,7 @@ def write_whole(
             os.fchmod(file.fileno(), mode)
             if owner is not None:
                 os.fchown(file.fileno(), *owner)
-            file.write(data)
+            yield file
             if is_durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -103,7 +103,8 @@ def _fail(engine: Engine, claim: Claim, error: Exception) -> str:
     """Note that an attempt failed, and raise; an attempt that had succeeded by then stays succeeded."""
     key = (claim.trial_id, claim.attempt)
     reason, message = explain_failure(error)
-    peak, retry = peak_memory_bytes(), reason == "out_of_memory"
+    is_final = isinstance(error, TrialError) and error.is_final
+    peak, retry = peak_memory_bytes(), reason == "out_of_memory" and not is_final
     is_noted = _patiently(
         lambda: store.fail_trial(engine, *key, reason, message, peak_memory_bytes=peak, retry=retry),
         "note the failure",

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from shared.artifacts import read_artifact, write_artifact
+from shared.artifacts import read_artifact, write_artifact, write_large_artifact
 from shared.datasets import Dataset, Split, n_item_rows, refit_split, split_ratings
 from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
 from worker.families.contract import FitContext, FitData, Fitted
-from worker.families.registry import family_of, file_suffix, pack_model
+from worker.families.registry import family_of, file_suffix, write_model
+from worker.memory_need import require_memory
 from worker.metrics import Evaluation, evaluate
 from worker.metrics.objective import objective_on_validation
 from worker.observations import Observations
@@ -83,8 +84,9 @@ def run_trial(
     try:
         # An attempt that is killed before its first epoch has a log too.
         log.save()
-        split = split_of(claim.refit_of, dataset, claim.protocol)
         architecture, training = claim.config.architecture, claim.config.training
+        require_memory(architecture, dataset)
+        split = split_of(claim.refit_of, dataset, claim.protocol)
         data = fit_data(dataset, split, claim.protocol)
         family = family_of(architecture)
         n_epochs = claim.n_epochs or (training.max_epochs if training else None)
@@ -114,7 +116,7 @@ def run_trial(
         model_url = None
         if not claim.config.is_baseline:
             model_url = f"{attempt_folder(artifacts_url, claim)}/{claim.label}{file_suffix(family)}"
-            write_artifact(model_url, pack_model(family, fitted))
+            write_large_artifact(model_url, lambda file: write_model(family, fitted, file))
         scorer = family.make_scorer(architecture, fitted.weights, data)
         check_stop()
         return _evaluate(claim, dataset, split, fitted, scorer, log, train_seconds, model_url)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import click
+import numpy as np
 
 from scheduler.commands.named_data import data_options, read_named_data
 from scheduler.sweep.expand import expand
@@ -13,6 +14,7 @@ from shared.cores import count_cores
 from shared.datasets import Dataset, SourceOptions
 from shared.datasets.description import Description, describe, split_sizes
 from shared.datasets.sources.left_out import OnError
+from shared.domain.families import expected_memory_of
 from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
@@ -119,15 +121,15 @@ def _costs(dataset: Dataset, name: str, configs: Sequence[TrialConfig], k: int, 
         f"{max(1, round(minutes)):,} min of training",
         f"Its lists: {n_rows:,} rows, about {n_rows * _BYTES_PER_LIST_ROW / 1e9:.2g} GB in the database",
     ]
-    squared = [config for config in configs if _needs_items_squared(config)]
+    n_items = int(np.count_nonzero(np.bincount(dataset.item_index)))
+    needs = [
+        expected_memory_of(config.architecture, dataset.n_users, n_items, dataset.n_ratings)
+        for config in configs
+    ]
+    squared = [n_bytes for n_bytes in needs if n_bytes]
     if squared:
-        n_bytes = dataset.n_items**2 * 4
         lines.append(
-            f"Memory: {n_bytes / 1e9:.2g} GB for each trial that keeps a number for every pair of items, "
+            f"Memory: {max(squared) / 1e9:.2g} GB for each trial that keeps numbers for every pair of items, "
             f"which are {len(squared)} of them"
         )
     return lines
-
-
-def _needs_items_squared(config: TrialConfig) -> bool:
-    return config.family == "ease" or bool(getattr(config.architecture, "ease_weight", 0))

@@ -1,15 +1,15 @@
 """The prepared data set: ids in order, ratings as contiguous indices, and what is known of the items."""
 
 import hashlib
-import io
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from shared.datasets.mapped_arrays import DamagedArchive, map_arrays, write_arrays
 from shared.errors import DatasetError
 
 _ARRAYS = ("user_ids", "item_ids", "user_index", "item_index", "ratings", "timestamps", "titles", "genres")
@@ -17,7 +17,7 @@ _ARRAYS = ("user_ids", "item_ids", "user_index", "item_index", "ratings", "times
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Ratings with contiguous indices from 0.
+    """Ratings with contiguous indices from 0. No array can be written to: workers share their memory.
 
     Ids are text. They are in ascending order, numbers as numbers when all of them are integers, so that
     `item_index` order is the order in which ties are broken.
@@ -44,6 +44,14 @@ class Dataset:
     genres: npt.NDArray[np.str_]
     user_traits: npt.NDArray[np.str_] | None = None
     is_implicit: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (*_ARRAYS, "user_traits"):
+            array = getattr(self, name)
+            if array is not None and array.flags.writeable:
+                # A view: whoever made the array keeps theirs as it is.
+                object.__setattr__(self, name, array.view())
+                getattr(self, name).flags.writeable = False
 
     @property
     def n_users(self) -> int:
@@ -78,20 +86,24 @@ class Dataset:
         return digest.hexdigest()[:32]
 
     def write(self, file: BinaryIO) -> None:
-        """Write as an npz archive without pickles; `user_traits` are not in it."""
+        """Write as an npz archive that can be mapped; `user_traits` are not in it."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez(file, allow_pickle=False, name=self.name, is_synthetic=self.is_synthetic, **arrays)
+        write_arrays(
+            file, {"name": np.array(self.name), "is_synthetic": np.array(self.is_synthetic), **arrays}
+        )
 
 
-def read_dataset(content: bytes) -> Dataset:
-    """Read what `Dataset.write` wrote; never unpickles. Raises DatasetError for anything else."""
+def read_dataset(path: Path) -> Dataset:
+    """What `Dataset.write` wrote, mapped, or what version 0.1 wrote; never unpickles.
+
+    Raises FileNotFoundError, and DatasetError for anything else and for a file that was altered.
+    """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in _ARRAYS}
-            return Dataset(name=str(archive["name"]), is_synthetic=bool(archive["is_synthetic"]), **arrays)
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        # TypeError: a lone array, as np.save writes it, is no context manager.
+        arrays = map_arrays(path)
+        name, is_synthetic = str(arrays["name"]), bool(arrays["is_synthetic"])
+        return Dataset(name=name, is_synthetic=is_synthetic, **{name: arrays[name] for name in _ARRAYS})
+    except (DamagedArchive, KeyError) as error:
         raise DatasetError(
-            f"a prepared data set is an npz archive as Dataset.write gives; got {len(content):,} bytes of "
-            f"something else or cut short ({error}). Remove the file and sweep again to have it written anew."
+            f"a prepared data set is an npz archive as Dataset.write gives; {path} is something else, was "
+            f"altered or cut short ({error}). Remove the file and sweep again to have it written anew."
         ) from error

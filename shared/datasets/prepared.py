@@ -1,4 +1,4 @@
-"""Prepared data sets in the artifact store: written once by the scheduler, read by every worker.
+"""Prepared data sets in the artifact store: written once by the scheduler, mapped by every worker.
 
 What is known of the users lies beside the ratings, in a file of its own: prepared data sets of version 0.1
 have none and stay as they are, and so does a data set's fingerprint.
@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from shared.artifacts import artifact_exists, cached_artifact, read_artifact, write_artifact
+from shared.artifacts import (
+    artifact_exists,
+    cached_artifact,
+    read_artifact,
+    write_artifact,
+    write_large_artifact,
+)
 from shared.datasets.dataset import Dataset, read_dataset
 from shared.errors import DatasetError
 
@@ -28,13 +34,11 @@ def store_prepared(artifact_root: str, dataset: Dataset) -> None:
     if dataset.user_traits is not None:
         _store_traits(_traits_url(artifact_root, dataset.fingerprint), dataset, dataset.user_traits)
     if not artifact_exists(url):
-        content = BytesIO()
-        dataset.write(content)
-        write_artifact(url, content.getvalue())
+        write_large_artifact(url, dataset.write)
 
 
 def load_prepared(artifact_root: str, fingerprint: str, cache_dir: Path) -> Dataset:
-    """The data set of this fingerprint; raises DatasetError when it is gone or damaged.
+    """The data set of this fingerprint, mapped; raises DatasetError when it is gone or damaged.
 
     Version 0.1 put it beside the folders of the databases, not into them: it is found there too.
     """
@@ -65,7 +69,7 @@ def _load_traits(folders: Sequence[str], fingerprint: str, cache_dir: Path) -> n
     for folder in folders:
         url = _traits_url(folder, fingerprint)
         try:
-            return _read_traits(url, cached_artifact(url, cache_dir))
+            return _read_traits(url, cached_artifact(url, cache_dir).read_bytes())
         except FileNotFoundError:
             continue
     return None

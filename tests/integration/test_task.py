@@ -109,6 +109,17 @@ def test_whatever_comes_after_the_commit_does_not_fail_the_task(engine, trial_id
     assert end_reasons(engine) == ["succeeded"]
 
 
+@pytest.mark.parametrize(("is_final", "status"), [(True, "failed"), (False, "queued")])
+def test_memory_that_may_be_there_later_is_asked_for_again(engine, trial_id, monkeypatch, is_final, status):
+    monkeypatch.setattr(
+        task, "run_trial", raise_error(TrialError("out_of_memory", "needs 61 GB", is_final=is_final))
+    )
+    with pytest.raises(TrialError, match="needs 61 GB"):
+        run(trial_id)
+    assert trial_of(engine, trial_id).status == status
+    assert end_reasons(engine) == ["out_of_memory"]
+
+
 def test_a_failure_of_a_superseded_attempt_is_nobodys_failure(engine, trial_id, monkeypatch):
     def lose_the_trial(claim, *_: object, **__: object) -> None:
         store.release_trial(engine, claim.trial_id, claim.attempt, "handed_back")

@@ -1,6 +1,7 @@
 """From ratings with any ids to contiguous indices."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,19 +73,37 @@ def test_a_rated_item_without_a_catalogue_entry_is_told_with_its_line():
         prepare_dataset("toy", table([1, 1], [9, 11]), ITEMS)
 
 
-def test_a_written_data_set_reads_back_equal():
+def test_a_written_data_set_reads_back_equal(tmp_path):
     dataset = prepare_dataset("toy", table([1, 1_000_000], [9, 2000]), ITEMS, is_synthetic=True)
-    file = io.BytesIO()
-    dataset.write(file)
-    again = read_dataset(file.getvalue())
+    with (tmp_path / "toy.npz").open("wb") as file:
+        dataset.write(file)
+    again = read_dataset(tmp_path / "toy.npz")
     assert (again.name, again.is_synthetic, again.fingerprint) == ("toy", True, dataset.fingerprint)
 
 
-def test_content_that_is_no_data_set_is_told():
+def test_content_that_is_no_data_set_is_told(tmp_path):
     file = io.BytesIO()
     prepare_dataset("toy", table([1], [9]), ITEMS).write(file)
-    lone_array = io.BytesIO()
+    lone_array, other_arrays = io.BytesIO(), io.BytesIO()
     np.save(lone_array, np.zeros(3))
-    for content in (b"", b"nonsense", file.getvalue()[:-100], lone_array.getvalue()):
-        with pytest.raises(DatasetError, match="a prepared data set is an npz archive"):
-            read_dataset(content)
+    np.savez(other_arrays, user_ids=np.zeros(3))
+    path = tmp_path / "toy.npz"
+    for content in (
+        *(b"", b"nonsense", file.getvalue()[:-100]),
+        *(lone_array.getvalue(), other_arrays.getvalue()),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=rf"npz archive.*{path}.*Remove the file and sweep again"):
+            read_dataset(path)
+
+
+def test_no_array_can_be_written_to_and_the_arrays_given_stay_as_they_were():
+    dataset = prepare_dataset("toy", table([1], [9]), ITEMS, traits={"1": ("odd",)})
+    ratings = np.ones(1, np.float32)
+
+    again = replace(dataset, ratings=ratings)
+
+    arrays = [array for array in vars(again).values() if isinstance(array, np.ndarray)]
+    assert len(arrays) == 9
+    assert not any(array.flags.writeable for array in arrays)
+    assert ratings.flags.writeable

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from worker.process.memory_room import memory_room_bytes
+from worker.process.memory_room import memory_limit_bytes, memory_room_bytes
 
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8000))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8000, total=9000))
     return tmp_path
 
 
@@ -65,3 +65,11 @@ def test_a_group_over_its_limit_has_no_room(groups):
     limit(groups, 1000, 1200)
 
     assert memory_room_bytes(groups, member_of(groups, "0::/\n")) == 0
+
+
+def test_what_could_ever_be_taken_is_the_smallest_limit_or_the_machine(groups):
+    limit(groups / "a", 4000, 3500)
+    limit(groups / "a" / "b", "max", 10)
+
+    assert memory_limit_bytes(groups, member_of(groups, "0::/a/b\n")) == 4000
+    assert memory_limit_bytes(groups, groups / "missing") == 9000

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.datasets import Dataset, n_item_rows, split_ratings
 from shared.datasets.prepare import Item, prepare_dataset, rating_table
 from shared.datasets.splits import SPLITS, random_split
+from shared.datasets.splits.cutting import cut
 from shared.domain.protocol import Protocol
 from shared.errors import DatasetError
 
@@ -174,3 +175,17 @@ def test_leave_last_out_takes_the_last_ratings_of_each_user():
 def test_leave_last_out_needs_a_user_with_enough_ratings():
     with pytest.raises(DatasetError, match="no user of data set timed has 2"):
         split_ratings(dataset_at([1, 2, 3]), Protocol(split="leave_last_out"))
+
+
+@given(times=st.lists(st.integers(0, 5), min_size=10, max_size=60), test_fraction=st.sampled_from([0.0, 0.2]))
+def test_parts_are_those_of_a_stable_sort(times, test_fraction):
+    split = cut(np.array(times), Protocol(validation_fraction=0.2, test_fraction=test_fraction))
+
+    # Of equal times the first rows are the earlier ones.
+    order = sorted(range(len(times)), key=lambda row: (times[row], row))
+    n_train, n_validation, _ = (len(part) for part in parts(split))
+    assert parts(split) == [
+        sorted(order[:n_train]),
+        sorted(order[n_train : n_train + n_validation]),
+        sorted(order[n_train + n_validation :]),
+    ]

@@ -43,13 +43,19 @@ def file_suffix(family: Family) -> str:
     return str(getattr(family, "FILE_SUFFIX", NPZ))
 
 
-def pack_model(family: Family, fitted: Fitted) -> bytes:
-    """The model as a file: what `read_model` reads; no code is in it, but the name of the family."""
+def write_model(family: Family, fitted: Fitted, file: typing.BinaryIO) -> None:
+    """Write the model as `read_model` reads it; no code is in it, but the name of the family."""
     if fitted.file is not None:
-        return fitted.file
-    content = io.BytesIO()
+        file.write(fitted.file)
+        return
     arrays = {**fitted.weights, _FAMILY: np.array(_name_of(family))}
-    np.savez(content, allow_pickle=False, **arrays)
+    np.savez(file, allow_pickle=False, **arrays)
+
+
+def pack_model(family: Family, fitted: Fitted) -> bytes:
+    """What `write_model` writes."""
+    content = io.BytesIO()
+    write_model(family, fitted, content)
     return content.getvalue()
 
 

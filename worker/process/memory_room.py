@@ -1,6 +1,7 @@
 """How much more memory this process may take: what is available, and the limits of its control group."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -11,11 +12,28 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 def memory_room_bytes(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
     """Bytes that can still be taken; files cached on behalf of a group give way and do not count as taken."""
-    return max(0, min([psutil.virtual_memory().available, *_rooms(cgroups, membership)]))
+    rooms = (
+        group.limit_bytes - group.taken_bytes + _cached_bytes(group.folder)
+        for group in _limited_groups(cgroups, membership)
+    )
+    return max(0, min([psutil.virtual_memory().available, *rooms]))
 
 
-def _rooms(cgroups: Path, membership: Path) -> Iterator[int]:
-    """What our control group and each above it leaves; the smallest one holds."""
+def memory_limit_bytes(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
+    """Bytes that could ever be taken, were there nobody else: of the machine, or the smallest limit."""
+    limits = (group.limit_bytes for group in _limited_groups(cgroups, membership))
+    return min([psutil.virtual_memory().total, *limits])
+
+
+@dataclass(frozen=True)
+class _LimitedGroup:
+    folder: Path
+    limit_bytes: int
+    taken_bytes: int
+
+
+def _limited_groups(cgroups: Path, membership: Path) -> Iterator[_LimitedGroup]:
+    """Our control group and each above it, where they have a limit; the smallest one holds."""
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -30,7 +48,7 @@ def _rooms(cgroups: Path, membership: Path) -> Iterator[int]:
             group = root.joinpath(*parts[:depth])
             numbers = [_read(group / name).strip() for name in (limit, taken)]
             if all(number.isdigit() for number in numbers):
-                yield int(numbers[0]) - int(numbers[1]) + _cached_bytes(group)
+                yield _LimitedGroup(group, *map(int, numbers))
 
 
 def _cached_bytes(group: Path) -> int:

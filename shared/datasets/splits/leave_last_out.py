@@ -15,20 +15,21 @@ def leave_last_out_split(dataset: Dataset, protocol: Protocol) -> Split:
     fractions of the protocol only say whether there is a test. Raises DatasetError when nobody has enough.
     """
     has_test = protocol.test_fraction > 0
-    order = np.lexsort((np.arange(dataset.n_ratings), dataset.timestamps, dataset.user_index))
-    users = dataset.user_index[order]
-    counts = np.bincount(users, minlength=dataset.n_users)
-    # From 0 for the last rating of its user.
-    place_from_end = np.searchsorted(users, users, side="right") - 1 - np.arange(len(users))
     n_held = 2 if has_test else 1
-    gives = counts[users] > n_held
-    is_test = gives & (place_from_end == 0) if has_test else np.zeros(len(users), bool)
-    is_validation = gives & (place_from_end == n_held - 1)
-    if not is_validation.any():
+    counts = np.bincount(dataset.user_index, minlength=dataset.n_users)
+    # One user after the other, and of each the rows by time; the sort is stable.
+    order = np.lexsort((dataset.timestamps, dataset.user_index))
+    ends = np.cumsum(counts)[counts > n_held]
+    if not len(ends):
         raise DatasetError(
             f'split = "leave_last_out" holds out {n_held} of a user\'s ratings and needs one more to learn '
             f"from; no user of data set {dataset.name} has {n_held + 1}. Supply more ratings or take "
             'split = "random".'
         )
-    parts = (~(is_test | is_validation), is_validation, is_test)
-    return Split(*(np.sort(order[part]).astype(np.int64) for part in parts))
+    validation, test = np.sort(order[ends - n_held]), np.sort(order[ends - 1]) if has_test else None
+    is_train = np.ones(dataset.n_ratings, np.bool_)
+    is_train[validation] = False
+    if test is None:
+        return Split(np.flatnonzero(is_train), validation)
+    is_train[test] = False
+    return Split(np.flatnonzero(is_train), validation, test)

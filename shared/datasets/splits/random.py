@@ -13,6 +13,4 @@ def random_split(n_ratings: int, protocol: Protocol) -> Split:
     The permutation orders the raw output of PCG64, which NumPy keeps stable across versions; that of
     `Generator.permutation` may change.
     """
-    return cut(
-        np.argsort(np.random.PCG64(protocol.split_seed).random_raw(n_ratings), kind="stable"), protocol
-    )
+    return cut(np.random.PCG64(protocol.split_seed).random_raw(n_ratings), protocol)

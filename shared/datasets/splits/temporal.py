@@ -1,7 +1,5 @@
 """`split = "temporal"`: learn from the past, be judged by what came later."""
 
-import numpy as np
-
 from shared.datasets.dataset import Dataset
 from shared.datasets.splits.cutting import cut
 from shared.datasets.splits.split import Split
@@ -20,4 +18,4 @@ def temporal_split(dataset: Dataset, protocol: Protocol) -> Split:
             f'split = "temporal" needs the times of ratings; those of data set {dataset.name} are all '
             f'{times[0]}. Supply times or take split = "random".'
         )
-    return cut(np.argsort(times, kind="stable"), protocol)
+    return cut(times, protocol)

@@ -29,6 +29,10 @@ class Architecture(typing.Protocol):
     never changed once it was released, since labels name what differs from it. It changes no hash: those go
     by the defaults of TrainingConfig. It may have `schedules` too, those of TrainingConfig that it can
     follow; else it can follow all.
+
+    A family that may not fit into a machine has `expected_memory_bytes(n_users, n_items, n_ratings)`, which
+    counts rated items: what it needs at one time beside the ratings (`expected_memory_of`). A worker that
+    could never have as much refuses the trial at once.
     """
 
     family: typing.ClassVar[str]
@@ -66,6 +70,12 @@ _ALL: tuple[type[Architecture], ...] = (
 )
 
 FAMILIES: Mapping[str, type[Architecture]] = {one.family: one for one in _ALL}
+
+
+def expected_memory_of(architecture: Architecture, n_users: int, n_items: int, n_ratings: int) -> int:
+    """Bytes that an architecture says it needs, 0 where it says nothing because it grows with its data."""
+    declared = getattr(architecture, "expected_memory_bytes", None)
+    return 0 if declared is None else int(declared(n_users, n_items, n_ratings))
 
 
 def default_training_of(architecture: Architecture) -> TrainingConfig:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from shared.domain.families.ease import Input
 from shared.domain.families.label import label_by_differences
+from shared.domain.families.memory import items_squared_bytes
 from shared.domain.rules import STRICT, Count, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from shared.domain.training import TrainingConfig
 
@@ -100,3 +101,8 @@ class Autoencoder:
         training = training or self.default_training
         n_epochs = training.max_epochs / (1 if self.kind == "autorec" else 2)
         return n_epochs * (self.size + self.hidden_size) * 0.004
+
+    def expected_memory_bytes(self, n_users: int, n_items: int, n_ratings: int) -> int:
+        """That of the EASE beside it, where there is one."""
+        del n_users, n_ratings
+        return items_squared_bytes(n_items) if self.ease_weight else 0

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from shared.domain.families.label import label_by_differences
+from shared.domain.families.memory import items_squared_bytes
 from shared.domain.rules import STRICT, Exponent, PositiveFloat, Share
 from shared.domain.training import TrainingConfig
 
@@ -46,3 +47,8 @@ class Ease:
         """Seconds, as measured."""
         del training
         return 0.6
+
+    def expected_memory_bytes(self, n_users: int, n_items: int, n_ratings: int) -> int:
+        """The matrix of items."""
+        del n_users, n_ratings
+        return items_squared_bytes(n_items)

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from shared.domain.families.label import label_by_differences
+from shared.domain.families.memory import items_squared_bytes
 from shared.domain.rules import STRICT, NonNegativeFloat, PositiveFloat, PositiveInt
 from shared.domain.training import TrainingConfig
 
@@ -116,3 +117,8 @@ class MatrixFactorization:
         training = training or self.default_training
         own = self.size * (0.009 if self.loss == "bpr" else 0.004)
         return training.max_epochs * (0.15 + own)
+
+    def expected_memory_bytes(self, n_users: int, n_items: int, n_ratings: int) -> int:
+        """That of the EASE beside it, where there is one."""
+        del n_users, n_ratings
+        return items_squared_bytes(n_items) if self.ease_weight else 0
