@@ -55,9 +55,15 @@ Numbers = npt.NDArray[np.integer] | npt.NDArray[np.floating]
 Column = Numbers | Nullable | Ids | TextLists
 
 
-def copy_rows(connection: Connection, table: str, columns: Mapping[str, Column]) -> None:
-    """Append one row for each entry of the arrays, which all have the same length."""
-    statement = sql.SQL("copy {} ({}) from stdin with (format binary)").format(
+def copy_rows(
+    connection: Connection, table: str, columns: Mapping[str, Column], *, is_new_table: bool = False
+) -> None:
+    """Append one row for each entry of the arrays, which all have the same length.
+
+    `is_new_table`: made in this transaction, so that its rows need no visit of the vacuum later.
+    """
+    options = "format binary, freeze" if is_new_table else "format binary"
+    statement = sql.SQL("copy {} ({}) from stdin with (" + options + ")").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     lengths = {_length(column) for column in columns.values()}
