@@ -6,6 +6,7 @@ import click
 
 from scheduler.commands.named_data import read_named_data
 from scheduler.sweep.expand import expand
+from scheduler.sweep.room import Lists, lists_of
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from shared.console import console, describe_data, new_table
 from shared.cores import count_cores
@@ -17,9 +18,6 @@ from shared.settings import load_settings
 
 # What the expected costs of trials were measured on.
 _N_RATINGS_MEASURED = 1_000_209
-# Of a row of the lists with its index, the rating predictions and results of users that belong to it,
-# measured in a database of two sweeps on MovieLens 1M.
-_BYTES_PER_LIST_ROW = 200
 _BAR_WIDTH = 40
 
 
@@ -39,7 +37,11 @@ def data(dataset_name: str | None, sweep_name: str, workers: int | None) -> None
     _print_histogram(description)
     _print_quantiles(description)
     _print_splits(dataset, spec.protocol)
-    for line in _costs(dataset, spec.name, expand(spec), spec.protocol.k, workers or count_cores()):
+    configs, n_workers = expand(spec), workers or count_cores()
+    lists = lists_of(
+        len(configs), dataset.n_users, spec.protocol.k, kept=spec.lists_kept, n_workers=n_workers
+    )
+    for line in _costs(dataset, spec.name, configs, lists, n_workers):
         console.print(line)
 
 
@@ -92,15 +94,16 @@ def _print_splits(dataset: Dataset, protocol: Protocol) -> None:
         console.print(problem)
 
 
-def _costs(dataset: Dataset, name: str, configs: Sequence[TrialConfig], k: int, n_workers: int) -> list[str]:
+def _costs(
+    dataset: Dataset, name: str, configs: Sequence[TrialConfig], lists: Lists, n_workers: int
+) -> list[str]:
     """Time grows with the ratings, lists with users and trials, EASE with the square of the items."""
     growth = dataset.n_ratings / _N_RATINGS_MEASURED
     minutes = sum(config.expected_cost for config in configs) * growth / n_workers / 60
-    n_rows = len(configs) * dataset.n_users * k
     lines = [
         f"A sweep {name} of {len(configs)} trials with {n_workers} task processes: about "
         f"{max(1, round(minutes)):,} min of training",
-        f"Its lists: {n_rows:,} rows, about {n_rows * _BYTES_PER_LIST_ROW / 1e9:.2g} GB in the database",
+        f"Its lists: {lists}",
     ]
     squared = [config for config in configs if _needs_items_squared(config)]
     if squared:

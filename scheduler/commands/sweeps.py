@@ -1,6 +1,7 @@
 """Commands that start and stop sweeps."""
 
 import sys
+from contextlib import suppress
 
 import click
 from sqlalchemy import Engine
@@ -9,17 +10,22 @@ from scheduler.commands.connection import SWEEP_OPTION, open_store, require_swee
 from scheduler.commands.named_data import read_named_data
 from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
-from scheduler.machine import Endpoints, ensure_services
+from scheduler.machine import Endpoints, database_folder, ensure_services
 from scheduler.progress import watch_sweep
-from scheduler.sweep.dispatch import dispatch, make_plan, remove_old_checkpoints, stored_trials
+from scheduler.sweep.dispatch import Plan, dispatch, make_plan, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
+from scheduler.sweep.room import lists_of, require_room
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from shared import store
 from shared.console import console, describe_data
+from shared.cores import count_cores
+from shared.datasets import Dataset
 from shared.ending import INTERRUPTED
-from shared.settings import load_settings
-from shared.store import Sweep, Trial
+from shared.errors import StoreUnavailable
+from shared.plain_text import shortened
+from shared.settings import Settings, load_settings
+from shared.store import Sweep
 from shared.store.database import create_engine
 
 
@@ -40,8 +46,11 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
+    plan = make_plan(expand(spec), [] if fresh else stored_trials(engine, spec, dataset))
     if dry_run:
-        _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
+        _print_plan(spec, plan)
+    _check_room(spec, plan, dataset, settings, workers or count_cores())
+    if dry_run:
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
     stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
@@ -49,6 +58,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     remove_old_checkpoints(settings.artifacts, trial_ids)
     try:
         console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
+        _print_gone(engine, stored_sweep.sweep_id)
         if endpoints.flower_url:
             console.print(f"Flower: {endpoints.flower_url}")
         trials = watch_sweep(
@@ -59,6 +69,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
         console.print("The sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
         sys.exit(INTERRUPTED)
     store.mark_ended_sweeps(engine)
+    _remove_surplus_lists(engine)
     _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
 
 
@@ -82,12 +93,37 @@ def cancel(sweep_name: str | None) -> None:
         console.print(f"Among them {', '.join(open_refits)}, which `make promote` takes up again.")
 
 
-def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:
-    configs = expand(spec)
-    plan = make_plan(configs, stored)
+def _print_plan(spec: SweepSpec, plan: Plan) -> None:
     console.print(f"Sweep {spec.name}, {plan.n_trials} trials: {plan}")
     for config in plan.to_run:
         console.print(f"  to run: {config.label}")
+
+
+def _check_room(spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int) -> None:
+    """Say how many rows the trials to run will write; SpecError where the disk has no room for them."""
+    if not plan.to_run:
+        return
+    n_trials, k = len(plan.to_run), spec.protocol.k
+    lists = lists_of(n_trials, dataset.n_users, k, kept=spec.lists_kept, n_workers=n_workers)
+    console.print(f"Lists to write: {lists}")
+    require_room(lists, database_folder(settings))
+
+
+def _print_gone(engine: Engine, sweep_id: int) -> None:
+    """Say so where a smaller `[lists] keep` of before removed what this one would keep."""
+    gone = store.lists_gone(engine, sweep_id)
+    if gone:
+        console.print(
+            f"Lists that an earlier `[lists] keep` removed stay so, those of {shortened(', '.join(gone))}: "
+            "FRESH=1 makes all anew",
+            style="yellow",
+        )
+
+
+def _remove_surplus_lists(engine: Engine) -> None:
+    # Where somebody reads for long, the watcher does it later.
+    with suppress(StoreUnavailable):
+        store.remove_surplus_lists(engine)
 
 
 def _print_end(

@@ -163,7 +163,7 @@ class LeaderboardRow:
     model_url: str | None
     log_url: str | None
     error_reason: FailureReason | None
-    has_lists: bool
+    has_lists: bool = False
 
 
 @dataclass(frozen=True)
