@@ -69,7 +69,7 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
         console.print("The sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
         sys.exit(INTERRUPTED)
     store.mark_ended_sweeps(engine)
-    _remove_surplus_lists(engine)
+    _remove_surplus_lists(engine, stored_sweep.sweep_id)
     _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
 
 
@@ -120,7 +120,13 @@ def _print_gone(engine: Engine, sweep_id: int) -> None:
         )
 
 
-def _remove_surplus_lists(engine: Engine) -> None:
+def _remove_surplus_lists(engine: Engine, sweep_id: int) -> None:
+    n_slow = store.slow_removals(engine, sweep_id)
+    if n_slow:
+        console.print(
+            f"Removing the lists of {n_slow} trials row by row, which takes its time: the sweep began when "
+            "[lists] keep was larger"
+        )
     # Where somebody reads for long, the watcher does it later.
     with suppress(StoreUnavailable):
         store.remove_surplus_lists(engine)

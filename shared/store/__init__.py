@@ -31,7 +31,7 @@ from shared.store.claims import claim_trial, extend_lease
 from shared.store.datasets import find_dataset, save_dataset
 from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
 from shared.store.installation import artifact_root
-from shared.store.kept_lists import RemovedLists, lists_gone, remove_surplus_lists
+from shared.store.kept_lists import RemovedLists, lists_gone, remove_surplus_lists, slow_removals
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.refits import open_refits, queue_refit, refits_of_sweep
@@ -149,6 +149,7 @@ __all__ = [
     "save_dataset",
     "save_verdicts",
     "served_trial",
+    "slow_removals",
     "stored_rating_predictions",
     "stored_recommendations",
     "stored_user_results",

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from shared.errors import StoreUnavailable
 from shared.store.database import transaction
-from shared.store.partitions import remove_lists
+from shared.store.partitions import has_partitions_of_trials, remove_lists
 
 _HAS_LISTS = "trials.status = 'succeeded' and trials.refit_of is null and trials.lists_removed_at is null"
 _SWEEPS = text(f"""
@@ -74,6 +74,14 @@ def remove_surplus_lists(engine: Engine) -> list[RemovedLists]:
     if waits_for is not None:
         raise waits_for
     return removed
+
+
+def slow_removals(engine: Engine, sweep_id: int) -> int:
+    """How many trials of a sweep will lose their lists row by row, which takes long where there are many."""
+    with transaction(engine) as connection:
+        if has_partitions_of_trials(connection, sweep_id):
+            return 0
+        return len(connection.execute(_SURPLUS, {"sweep_id": sweep_id}).all())
 
 
 def lists_gone(engine: Engine, sweep_id: int) -> list[str]:

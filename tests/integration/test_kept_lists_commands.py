@@ -139,6 +139,13 @@ def test_a_sweep_keeps_the_lists_of_its_best_trials_and_every_command_says_so(en
     assert "stay so" not in fewer.stdout
     assert f"Lists are kept of 1 of 5 trials ([lists] keep): {rows[0].label}\n" in fewer.stdout
 
+    # What began without a keep has its lists in one table.
+    anew = run(sweep, SWEEP=file('"all"'), FRESH="1")
+    assert "Lists are kept" not in anew.stdout
+    fewer = run(sweep, SWEEP=file("3"))
+    assert "Removing the lists of 2 trials row by row" in fewer.stdout
+    assert "Lists are kept of 3 of 5 trials" in fewer.stdout
+
 
 def test_what_has_no_room_is_not_queued(engine, run, file, tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "database_folder", lambda _settings: tmp_path)
