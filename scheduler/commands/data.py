@@ -7,6 +7,7 @@ import numpy as np
 
 from scheduler.commands.named_data import data_options, read_named_data
 from scheduler.sweep.expand import expand
+from scheduler.sweep.room import Lists, lists_of
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
 from shared.console import console, describe_data, new_table
@@ -22,9 +23,6 @@ from shared.settings import load_settings
 
 # What the expected costs of trials were measured on.
 _N_RATINGS_MEASURED = 1_000_209
-# Of a row of the lists with its index, the rating predictions and results of users that belong to it,
-# measured in a database of two sweeps on MovieLens 1M.
-_BYTES_PER_LIST_ROW = 200
 _BAR_WIDTH = 40
 
 
@@ -54,11 +52,15 @@ def data(  # noqa: PLR0917  Its options.
     _print_quantiles(description)
     _print_splits(dataset, spec.protocol)
     try:
-        configs = expand(suited_to(spec, dataset))
+        suited = suited_to(spec, dataset)
     except SpecError as error:
         console.print(f"No cost: {error}")
         return
-    for line in _costs(dataset, spec.name, configs, spec.protocol.k, workers or count_cores()):
+    configs, n_workers = expand(suited), workers or count_cores()
+    lists = lists_of(
+        len(configs), dataset.n_users, spec.protocol.k, kept=spec.lists_kept, n_workers=n_workers
+    )
+    for line in _costs(dataset, spec.name, configs, lists, n_workers):
         console.print(line)
 
 
@@ -111,15 +113,16 @@ def _print_splits(dataset: Dataset, protocol: Protocol) -> None:
         console.print(problem)
 
 
-def _costs(dataset: Dataset, name: str, configs: Sequence[TrialConfig], k: int, n_workers: int) -> list[str]:
+def _costs(
+    dataset: Dataset, name: str, configs: Sequence[TrialConfig], lists: Lists, n_workers: int
+) -> list[str]:
     """Time grows with the ratings, lists with users and trials, EASE with the square of the items."""
     growth = dataset.n_ratings / _N_RATINGS_MEASURED
     minutes = sum(config.expected_cost for config in configs) * growth / n_workers / 60
-    n_rows = len(configs) * dataset.n_users * k
     lines = [
         f"A sweep {name} of {len(configs)} trials with {n_workers} task processes: about "
         f"{max(1, round(minutes)):,} min of training",
-        f"Its lists: {n_rows:,} rows, about {n_rows * _BYTES_PER_LIST_ROW / 1e9:.2g} GB in the database",
+        f"Its lists: {lists}",
     ]
     n_items = int(np.count_nonzero(np.bincount(dataset.item_index)))
     needs = [

@@ -70,6 +70,8 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
         console.print(f"A wider terminal shows also: {', '.join(left_out)}")
     for line in verdict_lines(rows, verdicts):
         console.print(line)
+    if kept := _kept_lists(rows):
+        console.print(kept)
     if not are_judged:
         console.print("Verdicts are given when no trial of the sweep is queued or running any more")
     for measure in ("RMSE", f"ndcg@{k}"):
@@ -80,6 +82,15 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
             "Without an activation, concatenate and average add a user part and an item part: "
             "they can express no more than the bias model."
         )
+
+
+def _kept_lists(rows: Sequence[LeaderboardRow]) -> str | None:
+    """Which trials have lists, where some have lost theirs."""
+    succeeded = [row for row in rows if row.status == "succeeded"]
+    kept = [row.label for row in succeeded if row.has_lists]
+    if len(kept) == len(succeeded):
+        return None
+    return f"Lists are kept of {len(kept)} of {len(succeeded)} trials ([lists] keep): {', '.join(kept)}"
 
 
 def _values_of(engine: Engine, sweep: Sweep, metric: str | None) -> dict[str, dict[int, float]]:
@@ -176,7 +187,8 @@ def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> tuple[int, s
     if not rows:
         raise SpecError(f"no trial of sweep {sweep.sweep_id} has succeeded yet: see `make status`")
     if label is None:
-        row = next((row for row in rows if not row.is_baseline), rows[0])
+        with_lists = [row for row in rows if row.has_lists]
+        row = next((row for row in with_lists if not row.is_baseline), with_lists[0])
         return row.trial_id, _judged(row)
     titles = {row.label: (row.trial_id, _judged(row)) for row in rows}
     for refit in store.refits_of_sweep(engine, sweep.sweep_id):
@@ -186,6 +198,11 @@ def _find_trial(engine: Engine, sweep: Sweep, label: str | None) -> tuple[int, s
         raise SpecError(
             f"TRIAL must be a succeeded trial of sweep {sweep.sweep_id}; got {label!r}, known are "
             + ", ".join(titles)
+        )
+    if any(row.label == label and not row.has_lists for row in rows):
+        raise SpecError(
+            f"TRIAL must be one that has lists; those of {label} were removed. {_kept_lists(rows)}; "
+            f"`make promote TRIAL={label}` makes new ones, from all ratings"
         )
     return titles[label]
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import click
 
 from scheduler.commands.connection import open_store
+from scheduler.kept_lists import ListKeeper
 from scheduler.machine import (
     ensure_services,
     services_status,
@@ -44,13 +45,17 @@ def status() -> None:
         return
     console.print(_workers_text(endpoints.broker_url))
     counts = (*store.TRIAL_STATUSES, "lost", "retried")
-    table = new_table("Sweeps", "sweep", "name", "data", *counts)
-    for row in store.sweep_progress(engine):
+    sweeps = store.sweep_progress(engine)
+    # Only where some have lost theirs.
+    lists = ["lists of"] if any(row.n_with_lists < row.n_succeeded for row in sweeps) else []
+    table = new_table("Sweeps", "sweep", "name", "data", *counts, *lists)
+    for row in sweeps:
         table.add_row(
             str(row.sweep_id),
             row.name,
             describe_data(row.dataset_name, is_synthetic=row.is_synthetic),
             *(str(getattr(row, f"n_{state}")) for state in counts),
+            *(str(row.n_with_lists) for _ in lists),
         )
     console.print(table)
     for refit in store.open_refits(engine):
@@ -114,9 +119,11 @@ def watch(upgrade_schema: bool) -> None:
     stopped.listen(signal.SIGTERM, signal.SIGINT)
     if settings.metrics_port is not None:
         serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
-    # Beside the watcher and on a connection of its own: judging a large sweep takes longer than a look.
+    # Beside the watcher and on connections of their own: they may take longer than a look.
     judge = Judge(create_engine(endpoints.database_url), stopped)
     threading.Thread(target=judge.run, name="judge", daemon=True).start()
+    keeper = ListKeeper(create_engine(endpoints.database_url), stopped)
+    threading.Thread(target=keeper.run, name="lists", daemon=True).start()
     Watcher(engine, endpoints.broker_url, stopped).run()
 
 

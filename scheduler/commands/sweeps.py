@@ -1,6 +1,7 @@
 """Commands that start and stop sweeps."""
 
 import sys
+from contextlib import suppress
 
 import click
 from sqlalchemy import Engine
@@ -9,20 +10,24 @@ from scheduler.commands.connection import SWEEP_OPTION, open_store, require_swee
 from scheduler.commands.named_data import data_options, read_named_data
 from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
-from scheduler.machine import Endpoints, ensure_services
+from scheduler.machine import Endpoints, database_folder, ensure_services
 from scheduler.progress import watch_sweep
-from scheduler.sweep.dispatch import dispatch, make_plan, remove_old_checkpoints, stored_trials
+from scheduler.sweep.dispatch import Plan, dispatch, make_plan, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
+from scheduler.sweep.room import lists_of, require_room
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
 from shared import store
 from shared.console import console, describe_data
-from shared.datasets import SourceOptions
+from shared.cores import count_cores
+from shared.datasets import Dataset, SourceOptions
 from shared.datasets.sources.left_out import OnError
 from shared.ending import INTERRUPTED
-from shared.settings import load_settings
-from shared.store import Sweep, Trial
+from shared.errors import StoreUnavailable
+from shared.plain_text import shortened
+from shared.settings import Settings, load_settings
+from shared.store import Sweep
 from shared.store.database import create_engine
 
 
@@ -53,8 +58,11 @@ def sweep(  # noqa: PLR0917  Its options.
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
+    plan = make_plan(expand(spec), [] if fresh else stored_trials(engine, spec, dataset))
     if dry_run:
-        _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
+        _print_plan(spec, plan)
+    _check_room(spec, plan, dataset, settings, workers or count_cores())
+    if dry_run:
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
     stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
@@ -62,6 +70,7 @@ def sweep(  # noqa: PLR0917  Its options.
     remove_old_checkpoints(settings.artifacts, trial_ids)
     try:
         console.print(f"Sweep {stored_sweep.sweep_id} {spec.name}, {plan.n_trials} trials: {plan}")
+        _print_gone(engine, stored_sweep.sweep_id)
         if endpoints.flower_url:
             console.print(f"Flower: {endpoints.flower_url}")
         trials = watch_sweep(
@@ -72,6 +81,7 @@ def sweep(  # noqa: PLR0917  Its options.
         console.print("The sweep goes on without you. Watch it: make sweep again. Stop it: make cancel")
         sys.exit(INTERRUPTED)
     store.mark_ended_sweeps(engine)
+    _remove_surplus_lists(engine, stored_sweep.sweep_id)
     _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
 
 
@@ -95,12 +105,43 @@ def cancel(sweep_name: str | None) -> None:
         console.print(f"Among them {', '.join(open_refits)}, which `make promote` takes up again.")
 
 
-def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:
-    configs = expand(spec)
-    plan = make_plan(configs, stored)
+def _print_plan(spec: SweepSpec, plan: Plan) -> None:
     console.print(f"Sweep {spec.name}, {plan.n_trials} trials: {plan}")
     for config in plan.to_run:
         console.print(f"  to run: {config.label}")
+
+
+def _check_room(spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int) -> None:
+    """Say how many rows the trials to run will write; SpecError where the disk has no room for them."""
+    if not plan.to_run:
+        return
+    n_trials, k = len(plan.to_run), spec.protocol.k
+    lists = lists_of(n_trials, dataset.n_users, k, kept=spec.lists_kept, n_workers=n_workers)
+    console.print(f"Lists to write: {lists}")
+    require_room(lists, database_folder(settings))
+
+
+def _print_gone(engine: Engine, sweep_id: int) -> None:
+    """Say so where a smaller `[lists] keep` of before removed what this one would keep."""
+    gone = store.lists_gone(engine, sweep_id)
+    if gone:
+        console.print(
+            f"Lists that an earlier `[lists] keep` removed stay so, those of {shortened(', '.join(gone))}: "
+            "FRESH=1 makes all anew",
+            style="yellow",
+        )
+
+
+def _remove_surplus_lists(engine: Engine, sweep_id: int) -> None:
+    n_slow = store.slow_removals(engine, sweep_id)
+    if n_slow:
+        console.print(
+            f"Removing the lists of {n_slow} trials row by row, which takes its time: the sweep began when "
+            "[lists] keep was larger"
+        )
+    # Where somebody reads for long, the watcher does it later.
+    with suppress(StoreUnavailable):
+        store.remove_surplus_lists(engine)
 
 
 def _print_end(

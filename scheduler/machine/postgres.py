@@ -30,6 +30,8 @@ _SETTINGS = {
     # TCP only: the path of a Unix socket is limited to 107 bytes.
     "unix_socket_directories": "",
     "max_connections": "100",
+    # Every partition that a statement may read takes two, and there are some for each sweep.
+    "max_locks_per_transaction": "256",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",

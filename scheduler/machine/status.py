@@ -43,6 +43,15 @@ def find_endpoints(settings: Settings) -> Endpoints:
     return Endpoints(endpoints.database_url, endpoints.broker_url, settings.flower_url)
 
 
+def database_folder(settings: Settings) -> Path | None:
+    """Where the embedded PostgreSQL keeps its data; None for a server of DATABASE_URL."""
+    if settings.database_url is not None:
+        return None
+    state_dir = settings.state_dir.resolve()
+    state = load_state(state_dir)
+    return Path(state.postgres_home) if state and state.postgres_home else state_dir / "postgres"
+
+
 def services_status(settings: Settings) -> list[ServiceStatus]:
     """One line for every service, in the order of their start, and for the supervisor that holds them.
 

@@ -83,6 +83,7 @@ def dispatch(
         spec=dict(spec.document),
         protocol=spec.protocol,
         code_version=code_version(),
+        lists_kept=spec.lists_kept,
     )
     stored = store.sweep_trials(engine, sweep.sweep_id)
     plan = make_plan(expand(spec), stored)

@@ -52,7 +52,8 @@ class SweepSpec:
 
     `training`: settings that the file names; they hold for every trial of a family with epochs unless an axis
     overrides them. What it does not name is as the family has it (`default_training_of`).
-    `document`: the file as it was read.      `baselines`: the families that it is compared with.
+    `document`: the file as it was read. `baselines`: the families that its trials are compared with.
+    `lists_kept`: how many best trials keep their lists, None: all.
     """
 
     name: str
@@ -61,6 +62,7 @@ class SweepSpec:
     protocol: Protocol
     document: Mapping[str, Any]
     baselines: tuple[type[Any], ...] = BASELINES
+    lists_kept: int | None = None
 
 
 class _Axes(BaseModel):
@@ -140,6 +142,28 @@ else:
     _ModelTable = Annotated[Union[tuple(_TABLES.values())], Field(discriminator="family")]  # noqa: UP007  A list.
 
 
+class _Lists(BaseModel):
+    """`[lists]`: what is kept of the lists of recommendations and of rating predictions.
+
+    It changes no result: neither the identity of a trial nor the protocol knows of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int | Literal["all"] = "all"
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _is_all_or_a_number(cls, keep: object) -> object:
+        is_number = isinstance(keep, int) and not isinstance(keep, bool) and 1 <= keep <= _MAX_TRIALS
+        if keep != "all" and not is_number:
+            raise ValueError(
+                f'must be "all" or a whole number from 1 to {_MAX_TRIALS}, of trials that keep their lists; '
+                f"got {shortened(repr(keep))}"
+            )
+        return keep
+
+
 class _SweepFile(BaseModel):
     """All that a sweep file may hold; a table of another kind is a field more."""
 
@@ -150,6 +174,7 @@ class _SweepFile(BaseModel):
     models: tuple[_ModelTable, ...] = ()
     training: TrainingConfig = TrainingConfig()
     protocol: Protocol = Protocol()
+    lists: _Lists = _Lists()
 
     @field_validator("name", mode="before")
     @classmethod
@@ -201,6 +226,7 @@ _KNOWN_KEYS = {
     **{f"models.{name}": tuple(table.model_fields) for name, table in _TABLES.items()},
     "training": tuple(field.name for field in fields(TrainingConfig)),
     "protocol": tuple(field.name for field in fields(Protocol)),
+    "lists": tuple(_Lists.model_fields),
 }
 
 
@@ -229,4 +255,5 @@ def read_spec(path: Path) -> SweepSpec:
         training={name: getattr(file.training, name) for name in document.get("training", {})},
         protocol=file.protocol,
         document=document,
+        lists_kept=None if file.lists.keep == "all" else file.lists.keep,
     )

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +101,8 @@ def read_dataset(path: Path) -> Dataset:
     try:
         arrays = map_arrays(path)
         name, is_synthetic = str(arrays["name"]), bool(arrays["is_synthetic"])
-        return Dataset(name=name, is_synthetic=is_synthetic, **{name: arrays[name] for name in _ARRAYS})
+        columns: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        return Dataset(name=name, is_synthetic=is_synthetic, **columns)
     except (DamagedArchive, KeyError) as error:
         raise DatasetError(
             f"a prepared data set is an npz archive as Dataset.write gives; {path} is something else, was "

@@ -16,7 +16,7 @@ LeaseState = Literal["held", "cancelled", "superseded"]
 
 @dataclass(frozen=True)
 class Sweep:
-    """One stored sweep."""
+    """One stored sweep; `lists_kept`: of how many of its best trials lists are kept, None: of all."""
 
     sweep_id: int
     name: str
@@ -27,6 +27,7 @@ class Sweep:
     protocol: Protocol
     code_version: str
     created_at: datetime
+    lists_kept: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Trial:
 
     `config_hash` and `label` are those it was stored with. `objective` is the value of the sweep's objective
     on validation, None where it was not measured. `refit_of` is the id of the chosen trial where it is a
-    refit. `n_epochs`: the most that it may have.
+    refit. `n_epochs`: the most that it may have. `has_lists`: False where they were removed.
     """
 
     trial_id: int
@@ -59,6 +60,7 @@ class Trial:
     model_url: str | None = None
     refit_of: int | None = None
     n_epochs: int | None = None
+    has_lists: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class SweepProgress:
     best_rmse: float | None
     created_at: datetime
     finished_at: datetime | None
+    n_with_lists: int
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ class LeaderboardRow:
     model_url: str | None
     log_url: str | None
     error_reason: FailureReason | None
+    has_lists: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from shared.store.claims import claim_trial, extend_lease
 from shared.store.datasets import find_dataset, save_dataset
 from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
 from shared.store.installation import artifact_root
+from shared.store.kept_lists import RemovedLists, lists_gone, remove_surplus_lists, slow_removals
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.refits import open_refits, queue_refit, refits_of_sweep
@@ -87,6 +88,7 @@ __all__ = [
     "RatedItems",
     "RatingPrediction",
     "Recommendation",
+    "RemovedLists",
     "ServedTrial",
     "StoredUserResults",
     "Sweep",
@@ -121,6 +123,7 @@ __all__ = [
     "list_promotions",
     "list_queries",
     "list_sweeps",
+    "lists_gone",
     "mark_ended_sweeps",
     "metric_values",
     "metrics_of",
@@ -139,12 +142,14 @@ __all__ = [
     "recover_lost_trials",
     "refits_of_sweep",
     "release_trial",
+    "remove_surplus_lists",
     "requeue_trials",
     "rollback_promotion",
     "run_query",
     "save_dataset",
     "save_verdicts",
     "served_trial",
+    "slow_removals",
     "stored_rating_predictions",
     "stored_recommendations",
     "stored_user_results",

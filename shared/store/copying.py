@@ -3,7 +3,8 @@
 Layout: https://www.postgresql.org/docs/current/sql-copy.html, section "Binary Format".
 """
 
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from sqlalchemy import Connection
 # Rows encoded at a time: some ten megabytes.
 _BLOCK_ROWS = 131_072
 _READ_BYTES = 1 << 18
+
+# The type `text` in the catalogue of every server.
+_TEXT_OID = 25
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -32,6 +36,14 @@ class Ids:
 
 
 @dataclass(frozen=True, eq=False)
+class TextLists:
+    """A column of type text[]: row i holds `lists[index[i]]`."""
+
+    lists: Sequence[Sequence[str]]
+    index: npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False)
 class Nullable:
     """A column of floating point numbers in which NaN is null."""
 
@@ -40,12 +52,18 @@ class Nullable:
 
 # An array of numbers; its NumPy type is that of the column (int16 for smallint, float32 for real, …).
 Numbers = npt.NDArray[np.integer] | npt.NDArray[np.floating]
-Column = Numbers | Nullable | Ids
+Column = Numbers | Nullable | Ids | TextLists
 
 
-def copy_rows(connection: Connection, table: str, columns: Mapping[str, Column]) -> None:
-    """Append one row for each entry of the arrays, which all have the same length."""
-    statement = sql.SQL("copy {} ({}) from stdin with (format binary)").format(
+def copy_rows(
+    connection: Connection, table: str, columns: Mapping[str, Column], *, is_new_table: bool = False
+) -> None:
+    """Append one row for each entry of the arrays, which all have the same length.
+
+    `is_new_table`: made in this transaction, so that its rows need no visit of the vacuum later.
+    """
+    options = "format binary, freeze" if is_new_table else "format binary"
+    statement = sql.SQL("copy {} ({}) from stdin with (" + options + ")").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     lengths = {_length(column) for column in columns.values()}
@@ -75,22 +93,25 @@ class _Stream:
 
 
 def _length(column: Column) -> int:
-    if isinstance(column, Ids):
+    if isinstance(column, Ids | TextLists):
         return len(column.index)
     return len(column.values if isinstance(column, Nullable) else column)
 
 
 def _encode(columns: list[Column], n_rows: int) -> Iterator[bytes]:
-    texts = {
-        number: _text_fields(column.ids) for number, column in enumerate(columns) if isinstance(column, Ids)
-    }
+    chosen: dict[int, _Padded] = {}
+    for number, column in enumerate(columns):
+        if isinstance(column, Ids):
+            chosen[number] = _byte_fields([text.encode() for text in column.ids.tolist()])
+        elif isinstance(column, TextLists):
+            chosen[number] = _byte_fields([_array(texts) for texts in column.lists])
     yield _HEADER
     for start in range(0, n_rows, _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
         parts: list[_Padded] = []
         for number, column in enumerate(columns):
-            if isinstance(column, Ids):
-                padded, mask = texts[number]
+            if isinstance(column, Ids | TextLists):
+                padded, mask = chosen[number]
                 parts.append((padded[column.index[block]], mask[column.index[block]]))
             elif isinstance(column, Nullable):
                 parts.append(_nullable_fields(column.values[block]))
@@ -124,12 +145,20 @@ def _nullable_fields(values: npt.NDArray[np.floating]) -> _Padded:
     return data, is_data
 
 
-def _text_fields(ids: npt.NDArray[np.str_]) -> _Padded:
-    """Each id as its length in bytes (int32) and its UTF-8."""
-    encoded = [text.encode() for text in ids.tolist()]
-    lengths = np.array([len(text) for text in encoded], np.int32)
+def _byte_fields(encoded: Sequence[bytes]) -> _Padded:
+    """Each value as its length in bytes (int32) and its bytes."""
+    lengths = np.array([len(value) for value in encoded], np.int32)
     width = int(lengths.max(initial=1))
     data = np.empty((len(encoded), 4 + width), np.uint8)
     data[:, :4] = lengths.astype(">i4").view(np.uint8).reshape(-1, 4)
     data[:, 4:] = np.array(encoded, f"S{width}").view(np.uint8).reshape(-1, width)
     return data, np.arange(4 + width) < (4 + lengths)[:, np.newaxis]
+
+
+def _array(texts: Sequence[str]) -> bytes:
+    """An array of texts as the server sends it: dimensions, no null, type; length, first place; the texts."""
+    if not texts:
+        return struct.pack(">iii", 0, 0, _TEXT_OID)
+    encoded = [text.encode() for text in texts]
+    parts = (part for value in encoded for part in (struct.pack(">i", len(value)), value))
+    return struct.pack(">iiiii", 1, 0, _TEXT_OID, len(encoded), 1) + b"".join(parts)

@@ -4,6 +4,7 @@ import numpy as np
 from sqlalchemy import Engine, text
 
 from shared.datasets.dataset import Dataset
+from shared.store.copying import Column, Ids, TextLists, copy_rows
 from shared.store.database import transaction
 
 _INSERT = text("""
@@ -15,10 +16,6 @@ _INSERT = text("""
     )
     on conflict (fingerprint) do nothing
     returning dataset_id
-""")
-_INSERT_ITEM = text("""
-    insert into items (dataset_id, item_id, item_index, title, genres, n_ratings)
-    values (:dataset_id, :item_id, :item_index, :title, :genres, :n_ratings)
 """)
 _FIND = text("select dataset_id from datasets where fingerprint = :fingerprint")
 
@@ -40,23 +37,16 @@ def save_dataset(engine: Engine, dataset: Dataset) -> int:
         dataset_id = connection.scalar(_INSERT, row)
         if dataset_id is None:
             return int(connection.execute(_FIND, {"fingerprint": dataset.fingerprint}).scalar_one())
-        n_ratings = np.bincount(dataset.item_index, minlength=dataset.n_items)
-        columns = (dataset.item_ids, dataset.titles, dataset.genres, n_ratings)
-        catalogue = [
-            {
-                "dataset_id": dataset_id,
-                "item_id": item_id,
-                "item_index": item_index,
-                "title": title,
-                "genres": genres.split("|") if genres else [],
-                "n_ratings": n_ratings_of_item,
-            }
-            for item_index, (item_id, title, genres, n_ratings_of_item) in enumerate(
-                zip(*(column.tolist() for column in columns), strict=True)
-            )
-        ]
-        if catalogue:
-            connection.execute(_INSERT_ITEM, catalogue)
+        genres, genres_index = np.unique(dataset.genres, return_inverse=True)
+        items: dict[str, Column] = {
+            "dataset_id": np.full(dataset.n_items, dataset_id, np.int32),
+            "item_id": Ids(dataset.item_ids, np.arange(dataset.n_items)),
+            "item_index": np.arange(dataset.n_items, dtype=np.int32),
+            "title": Ids(dataset.titles, np.arange(dataset.n_items)),
+            "genres": TextLists([one.split("|") if one else [] for one in genres.tolist()], genres_index),
+            "n_ratings": np.bincount(dataset.item_index, minlength=dataset.n_items).astype(np.int32),
+        }
+        copy_rows(connection, "items", items)
         return int(dataset_id)
 
 

@@ -24,7 +24,8 @@ Indices = npt.NDArray[np.int32]
 _PROGRESS = text("""
     select
         sweep_id, name, dataset_name, is_synthetic, n_trials, n_queued, n_running, n_succeeded, n_failed,
-        n_cancelled, n_lost, n_retried, train_seconds, best_rmse, created_at, finished_at
+        n_cancelled, n_lost, n_retried, train_seconds, best_rmse, created_at, finished_at,
+        n_with_lists
     from sweep_progress
     order by sweep_id desc
 """)
@@ -33,7 +34,8 @@ _LEADERBOARD = text("""
         rank, trial_id, label, status, is_baseline, family, objective, validation_value, test_value,
         n_parameters, best_epoch, val_loss, rmse, mae, k, ndcg,
         recall, precision, map, hit_rate, mrr, coverage, popularity, novelty, rmse_against_baselines,
-        ndcg_against_baselines, train_seconds, peak_memory_bytes, attempt, model_url, log_url, error_reason
+        ndcg_against_baselines, train_seconds, peak_memory_bytes, attempt, model_url, log_url, error_reason,
+        has_lists
     from leaderboard
     where sweep_id = :sweep_id
     order by rank

@@ -13,6 +13,7 @@ from shared.errors import StoreError
 from shared.store.attempts import FINISH_PREFIX, end_attempt
 from shared.store.copying import Column, Ids, copy_rows
 from shared.store.database import transaction
+from shared.store.partitions import attach_list_table, has_partitions_of_trials, make_list_table
 from shared.store.user_results import write_user_results
 
 _RECORD_EPOCH = text("""
@@ -77,15 +78,17 @@ def finish_trial(engine: Engine, claim: Claim, result: TrialResult, dataset: Dat
         with transaction(engine) as connection:
             if _has_succeeded(connection, claim):
                 return True
-            _write_lists(connection, claim, result, dataset)
+            _name_session(connection, claim)
             write_user_results(connection, claim, result.user_results, dataset)
             _write_measures(connection, claim, result)
+            _write_lists(connection, claim, result, dataset)
             _succeed(connection, claim, result)
     except _SupersededError:
         return False
     except StoreError as error:
         # Rows of this trial were committed between our look at it and our copy: by whom?
-        if not isinstance(error.__cause__, errors.UniqueViolation):
+        cause = getattr(error.__cause__, "orig", error.__cause__)
+        if not isinstance(cause, errors.UniqueViolation | errors.DuplicateTable):
             raise
         try:
             with transaction(engine) as connection:
@@ -106,16 +109,33 @@ def _has_succeeded(connection: Connection, claim: Claim) -> bool:
     return bool(row.status == "succeeded")
 
 
-def _write_lists(connection: Connection, claim: Claim, result: TrialResult, dataset: Dataset) -> None:
+def _name_session(connection: Connection, claim: Claim) -> None:
     session_name = f"{FINISH_PREFIX}{claim.trial_id}/{claim.attempt}"
     connection.execute(text("select set_config('application_name', :name, true)"), {"name": session_name})
+
+
+def _write_lists(connection: Connection, claim: Claim, result: TrialResult, dataset: Dataset) -> None:
+    """Last of all rows: attached tables keep others who finish a trial of the sweep waiting until the end."""
     recommended, rated = result.recommendations, result.rating_predictions
-    columns = _columns(claim, recommended, dataset)
-    copy_rows(connection, "recommendations", {**columns, "score": recommended.score.astype(np.float32)})
     predictions: dict[str, Column] = {"rating": rated.rating.astype(np.float32)}
     if rated.prediction is not None:
         predictions["prediction"] = rated.prediction.astype(np.float32)
-    copy_rows(connection, "rating_predictions", {**_columns(claim, rated, dataset), **predictions})
+    rows: dict[str, dict[str, Column]] = {
+        "recommendations": {
+            **_columns(claim, recommended, dataset),
+            "score": recommended.score.astype(np.float32),
+        },
+        "rating_predictions": {**_columns(claim, rated, dataset), **predictions},
+    }
+    if not has_partitions_of_trials(connection, claim.sweep_id):
+        for table, columns in rows.items():
+            copy_rows(connection, table, columns)
+        return
+    for table, columns in rows.items():
+        name = make_list_table(connection, table, claim.trial_id)
+        copy_rows(connection, name, columns, is_new_table=True)
+    for table in rows:
+        attach_list_table(connection, table, claim.sweep_id, claim.trial_id)
 
 
 def _write_measures(connection: Connection, claim: Claim, result: TrialResult) -> None:

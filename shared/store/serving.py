@@ -24,6 +24,8 @@ _FIND_TRIAL = text("""
 """)
 # Locking the data set lets two promotions at once, or one and a prune, take turns.
 _LOCK_DATASET = text("select from datasets where name = :dataset_name order by dataset_id for update")
+# Shared with other promotions, and kept from whoever removes lists.
+_LOCK_LISTS = text("select lists_removed_at is null from trials where trial_id = :trial_id for share")
 _IN_FORCE = text("""
     select
         promotions.promotion_id, promotions.dataset_id, promotions.trial_id, promotions.fallback_id,
@@ -93,6 +95,11 @@ def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: s
         in_force = _lock_in_force(connection, trial.dataset_name)
         if in_force is not None and in_force.trial_id == trial.trial_id:
             return _promotion(in_force)
+        if not connection.scalar(_LOCK_LISTS, {"trial_id": trial.trial_id}):
+            raise StoreError(
+                f"a trial without lists cannot be served as it is: those of {trial.label} were removed, as "
+                "`[lists] keep` keeps those of better ones; without REFIT=0 it is promoted with new ones"
+            )
         row = {
             "dataset_id": trial.dataset_id,
             "trial_id": trial.trial_id,

@@ -15,7 +15,8 @@ from shared.store.partitions import add_partitions
 _SELECT = """
     select
         sweeps.sweep_id, sweeps.name, sweeps.dataset_id, sweeps.protocol, sweeps.code_version,
-        sweeps.created_at, datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic
+        sweeps.created_at, datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic,
+        sweeps.lists_kept
     from sweeps
     join datasets using (dataset_id)
 """
@@ -31,10 +32,16 @@ _NEWEST = text(
 """
 )
 _INSERT = text("""
-    insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version)
-    values (:name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version)
+    insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version, lists_kept)
+    values (
+        :name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version, :lists_kept
+    )
     returning sweep_id
 """).bindparams(bindparam("spec", type_=JSONB), bindparam("protocol", type_=JSONB))
+_KEEP_LISTS = text("""
+    update sweeps set lists_kept = :lists_kept
+    where sweep_id = :sweep_id and lists_kept is distinct from :lists_kept
+""")
 # A cancelled trial waits for `make sweep`: its sweep has not ended. A refit changes nothing of that.
 _MARK_ENDED = text("""
     update sweeps set ended_at = now()
@@ -57,10 +64,22 @@ def create_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,
+    lists_kept: int | None = None,
 ) -> Sweep:
-    """Store a new sweep beside older ones of its name, with a partition for its recommendations."""
+    """Store a new sweep beside older ones of its name, with room for its lists.
+
+    `lists_kept`: of how many of its best trials they are kept; None: of all.
+    """
     with transaction(engine) as connection:
-        return _create(connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version)
+        return _create(
+            connection,
+            name,
+            dataset_id,
+            spec=spec,
+            protocol=protocol,
+            code_version=code_version,
+            lists_kept=lists_kept,
+        )
 
 
 def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
@@ -70,18 +89,29 @@ def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,
+    lists_kept: int | None = None,
 ) -> Sweep:
     """The newest sweep of this name, data set and protocol, created if there is none.
 
-    Two schedulers that ask at the same time get the same sweep.
+    Two schedulers that ask at the same time get the same sweep. It keeps as many lists as the last one said.
     """
     with transaction(engine) as connection:
         key = f"{name}/{dataset_id}/{protocol.protocol_hash}"
         connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
         row = _newest(connection, name, dataset_id, protocol.protocol_hash)
         if row is not None:
-            return _sweep(row)
-        return _create(connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version)
+            kept = {"sweep_id": row.sweep_id, "lists_kept": lists_kept}
+            connection.execute(_KEEP_LISTS, kept)
+            return _sweep(connection.execute(_OF_ID, kept).one())
+        return _create(
+            connection,
+            name,
+            dataset_id,
+            spec=spec,
+            protocol=protocol,
+            code_version=code_version,
+            lists_kept=lists_kept,
+        )
 
 
 def find_sweep(engine: Engine, name: str, dataset_id: int, protocol_hash: str) -> Sweep | None:
@@ -135,6 +165,7 @@ def _sweep(row: Row[Any]) -> Sweep:
         protocol=parse_protocol(row.protocol),
         code_version=row.code_version,
         created_at=row.created_at,
+        lists_kept=row.lists_kept,
     )
 
 
@@ -146,6 +177,7 @@ def _create(
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,
+    lists_kept: int | None,
 ) -> Sweep:
     row = {
         "name": name,
@@ -155,7 +187,8 @@ def _create(
         "protocol": protocol.canonical,
         "protocol_hash": protocol.protocol_hash,
         "code_version": code_version,
+        "lists_kept": lists_kept,
     }
     sweep_id = connection.execute(_INSERT, row).scalar_one()
-    add_partitions(connection, sweep_id)
+    add_partitions(connection, sweep_id, lists_kept)
     return _sweep(connection.execute(_OF_ID, {"sweep_id": sweep_id}).one())

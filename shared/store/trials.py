@@ -21,7 +21,7 @@ SELECT_TRIALS = """
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
         coalesce(measured.value, latest.objective) as objective, trials.best_epoch, trials.model_url,
-        trials.refit_of,
+        trials.refit_of, trials.lists_removed_at is null as has_lists,
         coalesce(chosen.best_epoch, cast(trials.config -> 'training' ->> 'max_epochs' as integer)) as n_epochs
     from trials
     left join trials as chosen on chosen.trial_id = trials.refit_of

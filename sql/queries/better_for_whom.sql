@@ -1,8 +1,14 @@
 -- For whom is one trial better than another: users with few, some or many training ratings?
 -- parameters: label=, other_label=, sweep_id=, split=
 with chosen as (
-    select coalesce(cast(:sweep_id as integer), max(user_results.sweep_id)) as sweep_id
-    from user_results
+    select coalesce(cast(:sweep_id as integer), max(sweeps.sweep_id)) as sweep_id
+    from sweeps
+    -- A look into the index for each trial, in place of all rows of all sweeps.
+    where exists (
+        select from trials
+        join user_results using (sweep_id, trial_id)
+        where trials.sweep_id = sweeps.sweep_id
+    )
 ),
 
 places as (

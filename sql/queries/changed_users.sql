@@ -18,7 +18,7 @@ later_trial as (
     select trials.sweep_id, trials.trial_id
     from trials
     join later using (sweep_id)
-    where trials.status = 'succeeded' and trials.refit_of is null
+    where trials.status = 'succeeded' and trials.refit_of is null and trials.lists_removed_at is null
     order by trials.is_baseline, trials.val_rmse, trials.label
     limit 1
 ),
@@ -27,7 +27,7 @@ earlier_trial as (
     select trials.sweep_id, trials.trial_id
     from trials
     join earlier using (sweep_id)
-    where trials.status = 'succeeded' and trials.refit_of is null
+    where trials.status = 'succeeded' and trials.refit_of is null and trials.lists_removed_at is null
     order by trials.is_baseline, trials.val_rmse, trials.label
     limit 1
 ),

@@ -11,6 +11,7 @@ best_of_merge as (
     from trials
     join chosen using (sweep_id)
     where trials.status = 'succeeded' and not trials.is_baseline and trials.refit_of is null
+        and trials.lists_removed_at is null
     order by trials.merge, trials.val_rmse, trials.label
 ),
 

@@ -88,7 +88,8 @@ select
     trials.attempt,
     trials.model_url,
     trials.log_url,
-    trials.error_reason
+    trials.error_reason,
+    trials.status = 'succeeded' and trials.lists_removed_at is null as has_lists
 from trials
 join sweeps using (sweep_id)
 join datasets using (dataset_id)
@@ -105,3 +106,4 @@ comment on column leaderboard.rmse_against_baselines is
 'in words, whether the RMSE is below that of every baseline; null for baselines and where there is none yet';
 comment on column leaderboard.ndcg_against_baselines is
 'in words, whether ndcg@k is above that of every baseline; null for baselines and where there is none yet';
+comment on column leaderboard.has_lists is 'false also where the lists were removed, because those of better trials are kept';

@@ -21,11 +21,17 @@ newest as (
     group by datasets.name
 ),
 
+-- Sweep by sweep, so that no others are ranked for it.
 leaders as (
-    select distinct on (newest.dataset_name) newest.dataset_name, trials.trial_id
+    select newest.dataset_name, leader.trial_id
     from newest
-    join ranked_trials as trials on trials.sweep_id = newest.sweep_id
-    order by newest.dataset_name, trials.place
+    cross join lateral (
+        select ranked_trials.trial_id
+        from ranked_trials
+        where ranked_trials.sweep_id = newest.sweep_id
+        order by ranked_trials.place
+        limit 1
+    ) as leader
 ),
 
 -- One row a name, whatever versions of the ratings were stored under it.

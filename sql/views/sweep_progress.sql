@@ -13,7 +13,8 @@ with counted as (
         count(*) filter (where trials.attempt > 1) as n_retried,
         sum(trials.train_seconds) as train_seconds,
         min(trials.val_rmse) filter (where not trials.is_baseline) as best_rmse,
-        max(trials.finished_at) as last_finished_at
+        max(trials.finished_at) as last_finished_at,
+        count(*) filter (where trials.status = 'succeeded' and trials.lists_removed_at is null) as n_with_lists
     from trials
     where trials.refit_of is null
     group by trials.sweep_id
@@ -35,7 +36,8 @@ select
     coalesce(counted.train_seconds, 0) as train_seconds,
     counted.best_rmse,
     sweeps.created_at,
-    case when counted.n_queued + counted.n_running = 0 then counted.last_finished_at end as finished_at
+    case when counted.n_queued + counted.n_running = 0 then counted.last_finished_at end as finished_at,
+    coalesce(counted.n_with_lists, 0) as n_with_lists
 from sweeps
 join datasets using (dataset_id)
 left join counted using (sweep_id);
@@ -45,3 +47,4 @@ comment on column sweep_progress.n_lost is 'running trials whose lease has expir
 comment on column sweep_progress.n_retried is 'trials that needed more than one attempt so far';
 comment on column sweep_progress.best_rmse is 'smallest RMSE of an architecture so far';
 comment on column sweep_progress.finished_at is 'when the last trial ended; null while any is open';
+comment on column sweep_progress.n_with_lists is 'succeeded trials whose lists are kept';

@@ -1,7 +1,9 @@
 """Data sets and sweeps: stored once, found again, pruned whole."""
 
+import dataclasses
 import threading
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
@@ -47,6 +49,17 @@ def test_the_catalogue_is_stored_with_genres_and_support(engine):
     # Four users rated three items each, beginning with the item of their own row: 1, 2, 3, 3, 2, 1.
     assert [row.n_ratings for row in rows] == [1, 2, 3, 3, 2, 1, 0, 0]
     assert tuple(rows[2])[:4] == (2, "30", "Item 2", ["Drama", "Comedy"])
+
+
+def test_titles_and_genres_of_any_text_come_back_and_may_be_empty(engine):
+    titles = ["", "naïve \t\\N", "𝄞", '"', "{a,b}", "null", "x" * 500, "'"]
+    genres = ["", "Sci-Fi|Film-Noir", "ß", "{}", '"a","b"', "NULL", "y" * 300, "Drama"]
+    dataset = dataclasses.replace(DATASET, titles=np.array(titles), genres=np.array(genres))
+    save_dataset(engine, dataset)
+    with engine.begin() as connection:
+        rows = connection.execute(text("select title, genres from items order by item_index")).all()
+    assert [row.title for row in rows] == titles
+    assert [row.genres for row in rows] == [one.split("|") if one else [] for one in genres]
 
 
 def test_the_newest_sweep_of_a_name_data_set_and_protocol_is_found(engine):

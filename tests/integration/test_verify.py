@@ -91,6 +91,18 @@ def test_a_sweep_as_it_was_made_passes_and_tensorflow_says_nothing(made, databas
     )
 
 
+def test_of_trials_whose_lists_were_removed_all_else_is_verified(made, engine, database_url, sweep_id):
+    with engine.begin() as connection:
+        connection.execute(text("update sweeps set lists_kept = 2"))
+    n_removed = len(store.remove_surplus_lists(engine))
+    assert n_removed == len(TOWERS) + len(BASELINES) - 2
+    done = verify(made, database_url, sweep_id)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = ": as stored (its lists were removed, as [lists] keep keeps those of better trials)\n"
+    assert done.stdout.count(words) == n_removed
+    assert done.stdout.count(": as stored\n") == 2
+
+
 def test_each_change_of_what_is_stored_is_named(made, engine, database_url, sweep_id):
     """Every change is of another trial, so that one run shows that each is found by itself."""
     labels = [*(tower.label for tower in TOWERS), BASELINE]

@@ -58,6 +58,14 @@ def test_protocol_change_changes_the_protocol_hash_and_a_grid_change_does_not(tm
     assert first.protocol.protocol_hash != other_split.protocol.protocol_hash
 
 
+def test_how_many_lists_are_kept_changes_no_identity(tmp_path):
+    first, few = _read(tmp_path, _GRID), _read(tmp_path, _GRID + "[lists]\nkeep = 5\n")
+    assert (first.lists_kept, few.lists_kept) == (None, 5)
+    assert _read(tmp_path, _GRID + '[lists]\nkeep = "all"\n').lists_kept is None
+    assert first.protocol.protocol_hash == few.protocol.protocol_hash
+    assert [one.config_hash for one in expand(first)] == [one.config_hash for one in expand(few)]
+
+
 def test_most_expensive_trials_are_those_that_train_longest():
     by_cost = sorted(
         expand(read_spec(find_sweep_file("reference"))), key=lambda trial: trial.expected_cost, reverse=True
@@ -96,7 +104,7 @@ def test_costs_of_all_families_are_in_one_unit(sweep):
         (
             "surprise = 1\n" + _GRID,
             "surprise",
-            "unknown key; known are name, grid, models, training, protocol",
+            "unknown key; known are name, grid, models, training, protocol, lists",
         ),
         (_GRID + "momentum = [0.1]\n", "grid.momentum", "unknown key"),
         (_GRID + "[training]\nmomentum = 1\n", "training.momentum", "unknown key"),
@@ -127,6 +135,12 @@ def test_costs_of_all_families_are_in_one_unit(sweep):
         ("training = 3\n" + _GRID, "training", "must be a table; got 3"),
         ("protocol = [1]\n" + _GRID, "protocol", "must be a table; got [1]"),
         ("document = 1\n" + _GRID, "document", "unknown key"),
+        (_GRID + "[lists]\nkept = 1\n", "lists.kept", "unknown key; known are keep"),
+        (_GRID + "[lists]\nkeep = 0\n", "lists.keep", 'must be "all" or a whole number from 1 to 10000'),
+        (_GRID + "[lists]\nkeep = true\n", "lists.keep", "of trials that keep their lists; got True"),
+        (_GRID + '[lists]\nkeep = "best"\n', "lists.keep", "got 'best'"),
+        (_GRID + "[lists]\nkeep = 1.5\n", "lists.keep", "got 1.5"),
+        ("lists = 5\n" + _GRID, "lists", "must be a table; got 5"),
         (_GRID.replace("merge", "marge"), "grid.marge", "unknown key; known are merge, embedding_size"),
         (_GRID.replace("[[4, 1]]", "[4]"), "grid.dense_layers[0]", "must be a list"),
         (

@@ -44,7 +44,7 @@ def main(sweep_id: int, trial_id: int | None) -> None:
             n_differences += len(found.differences)
             not_kept = f" ({found.not_kept})" if found.not_kept else ""
             console.print(f"{trial.label}: {'; '.join(found.differences) or 'as stored'}{not_kept}")
-        trial_ids = [trial.trial_id for trial in chosen]
+        trial_ids = [trial.trial_id for trial in chosen if trial.has_lists]
         for one in store.verify_recommendations(engine, sweep.sweep_id, dataset, split, trial_ids):
             n_differences += 1
             console.print(f"{one.label}: {one.check}: {one.n_rows} rows, such as {one.example}")

@@ -29,7 +29,7 @@ _USERS = "user_results"
 class Found:
     """What differs between a stored trial and its recomputation, in words; nothing where all is as stored.
 
-    `not_kept`: what an older version did not store, so that there is nothing to compare with.
+    `not_kept`: what an older version did not store, or was removed, so that there is nothing to compare with.
     """
 
     differences: tuple[str, ...]
@@ -65,15 +65,26 @@ def find_differences(engine: Engine, sweep: Sweep, trial: Trial, dataset: Datase
     ranked_by = trial.val_rmse
     if rmse is not None and not abs((np.nan if ranked_by is None else ranked_by) - rmse) <= tolerance:
         differences.append(f"val_rmse, by which it is ranked, is stored as {ranked_by}, recomputed {rmse}")
-    lists = store.stored_recommendations(engine, trial.trial_id, dataset)
-    if not _same_lists(lists, rankings.recommendations):
+    if trial.has_lists:
+        differences += _list_differences(
+            engine,
+            trial,
+            dataset,
+            rankings.recommendations,
+            predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts),
+        )
+    return Found(tuple(differences), _in_words(version, not_kept, has_lists=trial.has_lists))
+
+
+def _list_differences(
+    engine: Engine, trial: Trial, dataset: Dataset, lists: RankedItems, predictions: RatedItems
+) -> list[str]:
+    differences = []
+    if not _same_lists(store.stored_recommendations(engine, trial.trial_id, dataset), lists):
         differences.append("stored recommendations differ from the model's")
-    predictions = store.stored_rating_predictions(engine, trial.trial_id, dataset)
-    if not _same_predictions(
-        predictions, predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts)
-    ):
+    if not _same_predictions(store.stored_rating_predictions(engine, trial.trial_id, dataset), predictions):
         differences.append("stored rating predictions differ from the model's")
-    return Found(tuple(differences), _in_words(version, not_kept))
+    return differences
 
 
 def _metric_differences(
@@ -101,9 +112,12 @@ def _not_kept(engine: Engine, trial: Trial, evaluation: Evaluation) -> tuple[str
     return version, expected - kept
 
 
-def _in_words(version: str, not_kept: set[tuple[str, str]]) -> str | None:
+def _in_words(version: str, not_kept: set[tuple[str, str]], *, has_lists: bool) -> str | None:
     names = sorted({"results of users" if name == _USERS else name for _, name in not_kept})
-    return f"version {version} did not store {', '.join(names)}" if names else None
+    reasons = [f"version {version} did not store {', '.join(names)}"] if names else []
+    if not has_lists:
+        reasons.append("its lists were removed, as [lists] keep keeps those of better trials")
+    return "; ".join(reasons) or None
 
 
 def _same_lists(first: RankedItems, second: RankedItems) -> bool:
