@@ -204,6 +204,28 @@ def test_lines_of_ratings_count_the_header():
         ml_csv(ratings=RATINGS_CSV + "2,12,4.0,9\n")
 
 
+_HEAD = "userId,movieId,rating,timestamp\n"
+
+
+@pytest.mark.parametrize(
+    ("ratings", "told"),
+    [
+        ("2,11,5.0,9\n", "line 1: the first line is 'userId,movieId,rating,timestamp' and"),
+        (_HEAD, "line 1: the first line is .* and ratings follow"),
+        (_HEAD + "2,11,5.0,9\n2,90,0.0,9\n", "line 3: a rating is a number from 0.5 to 5; got '0.0'"),
+        (_HEAD + "2,11,5.5,9\n", "line 2: a rating is a number from 0.5 to 5"),
+        (_HEAD + "2;11;5.0;9\n", "line 2: a line has 4 fields with ',' between them"),
+        (_HEAD + "2,11,5.0,soon\n", "line 2: a time is in seconds since 1970; got 'soon'"),
+        (_HEAD + ",11,5.0,9\n", "line 2: a user id is an integer"),
+        (_HEAD + "2,11,5.0,9", "line 2: every line ends with a line end"),
+        ("\n", "this one is empty"),
+    ],
+)
+def test_a_bad_rating_line_of_a_csv_is_told_with_file_and_line(ratings, told):
+    with pytest.raises(DatasetError, match=rf"/data/ratings\.csv.*{told}"):
+        ml_csv(ratings=ratings)
+
+
 def test_ml_10m_is_as_ml_1m_with_half_stars_in_utf_8():
     texts = {"ratings.dat": RATINGS + "1::1::0.5::9\n", "movies.dat": MOVIES}
     dataset = parse_ml_10m({name: RawFile(name, text.encode()) for name, text in texts.items()})

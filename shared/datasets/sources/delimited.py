@@ -4,14 +4,13 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from shared.datasets.sources.input_file import InputFile
 from shared.datasets.sources.left_out import LeftOut, Rule
 from shared.errors import DatasetError
 from shared.plain_text import shortened
@@ -26,6 +25,17 @@ _BLOCK_BYTES = 1 << 24
 _TAIL_BYTES = 1 << 14
 _BOM = "\ufeff"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class TextFile(Protocol):
+    """What lines are read from: an `InputFile`, a `RawFile`."""
+
+    @property
+    def url(self) -> str:
+        """For messages."""
+
+    def open_decompressed(self) -> AbstractContextManager["pa.NativeFile"]:
+        """Its bytes, as often as asked."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class _Row:
 
 
 def find_dialect(
-    file: InputFile, separator: str | None = None, encoding: str | None = None, names: Sequence[str] = ()
+    file: TextFile, separator: str | None = None, encoding: str | None = None, names: Sequence[str] = ()
 ) -> Dialect:
     """What is given, and for the rest what the beginning of the file shows.
 
@@ -85,7 +95,7 @@ def find_dialect(
 class DelimitedRows:
     """The rows of one file. Blank lines count for nothing; rows of another number of fields are left out."""
 
-    def __init__(self, file: InputFile, dialect: Dialect, left_out: LeftOut) -> None:
+    def __init__(self, file: TextFile, dialect: Dialect, left_out: LeftOut) -> None:
         self.where = file.url
         self.names = dialect.names
         self.notices: list[str] = []
@@ -264,7 +274,7 @@ def _numbered_rows(lines: str | Iterable[str], separator: str, *, is_strict: boo
         ended = reader.line_num
 
 
-def _find_encoding(file: InputFile, head: bytes) -> str:
+def _find_encoding(file: TextFile, head: bytes) -> str:
     if head.startswith(_UTF_16_MARKS):
         return "utf-16"
     if b"\0" in head[:200]:
@@ -276,7 +286,7 @@ def _find_encoding(file: InputFile, head: bytes) -> str:
     return "utf-8"
 
 
-def _decode(file: InputFile, head: bytes, encoding: str) -> str:
+def _decode(file: TextFile, head: bytes, encoding: str) -> str:
     """The whole lines of the beginning of a file."""
     is_whole = len(head) < _SAMPLE_BYTES
     try:
@@ -298,7 +308,7 @@ def _decode(file: InputFile, head: bytes, encoding: str) -> str:
     return text if is_whole else text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
 
 
-def _describe_encoding(file: InputFile, stream: Any, encoding: str) -> DatasetError:  # noqa: ANN401
+def _describe_encoding(file: TextFile, stream: Any, encoding: str) -> DatasetError:  # noqa: ANN401
     """The first line that is not text of this encoding."""
     place, got = "", b""
     if not encoding.startswith("utf-16"):

@@ -9,7 +9,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 
 from shared.datasets.dataset import Dataset
-from shared.datasets.prepare import Item, prepare_dataset
+from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.sources.collecting import Columns, Reading, collect_ratings
+from shared.datasets.sources.delimited import DelimitedRows, Dialect
+from shared.datasets.sources.left_out import LeftOut
 from shared.datasets.sources.rating_lines import RatingLayout, parse_rating_lines
 from shared.datasets.sources.raw_files import LONGEST_QUOTE, RawFile
 from shared.errors import DatasetError
@@ -28,7 +31,8 @@ _GENDERS = ("F", "M")
 # Whole stars from 1 to 5; from the set of ten millions on halves too.
 _OF_1M, _OF_100K = RatingLayout("::"), RatingLayout("\t")
 _OF_10M = RatingLayout("::", smallest=0.5)
-_OF_CSV = RatingLayout(",", header="userId,movieId,rating,timestamp", smallest=0.5)
+_OF_CSV = Reading(scale=(0.5, 5.0), time_format="seconds")
+_RATING_HEADER_CSV = ("userId", "movieId", "rating", "timestamp")
 _ITEM_HEADER_CSV = ["movieId", "title", "genres"]
 _ITEM_FIELDS_100K = 5  # Id, title, release date, video release date, URL; then one flag for each genre.
 
@@ -72,8 +76,19 @@ def parse_ml_csv(name: str, files: Mapping[str, RawFile]) -> Dataset:
     A title with a comma or a quotation mark is quoted. Raises DatasetError with file and line for a line that
     does not parse.
     """
-    table = parse_rating_lines(files["ratings.csv"], _OF_CSV)
+    table = _parse_csv_ratings(files["ratings.csv"])
     return prepare_dataset(name, table, _parse_csv_items(files["movies.csv"]))
+
+
+def _parse_csv_ratings(file: RawFile) -> RatingTable:
+    file.check_whole()
+    header, _, body = file.content[: 2 * LONGEST_QUOTE].partition(b"\n")
+    if header.rstrip(b"\r") != ",".join(_RATING_HEADER_CSV).encode() or not body:
+        rule = f"the first line is {','.join(_RATING_HEADER_CSV)!r} and ratings follow"
+        raise _line_error(file, 1, header.decode("latin-1"), rule)
+    left_out = LeftOut()
+    rows = DelimitedRows(file, Dialect(",", "utf-8", _RATING_HEADER_CSV, 1, ()), left_out)
+    return collect_ratings(rows, Columns(user=0, item=1, rating=2, time=3), _OF_CSV, left_out)
 
 
 _RULE_1M = "a user line is 'user id::gender F or M::age group::occupation::zip code'"

@@ -20,34 +20,20 @@ _UNIT_SEPARATOR = b"\x1f"
 
 @dataclass(frozen=True)
 class RatingLayout:
-    """How a rating line is written. header: the first line, empty for none. Ratings are in the scale."""
+    """How a rating line is written. Ratings are in the scale."""
 
     separator: str
-    header: str = ""
     smallest: float = 1.0
     largest: float = 5.0
-
-    @property
-    def first_line(self) -> int:
-        """Of the first rating, from 1."""
-        return 2 if self.header else 1
 
 
 def parse_rating_lines(file: RawFile, layout: RatingLayout) -> RatingTable:
     """Rows in file order; line ends of either kind.
 
-    Raises DatasetError with file, line, rule and value for another header, at the first line that is not two
-    ids, a rating in the scale and a timestamp in whole seconds, and as `RawFile.lines` does.
+    Raises DatasetError with file, line, rule and value at the first line that is not two ids, a rating in the
+    scale and a timestamp in whole seconds, and as `RawFile.lines` does.
     """
     body = file.lines()
-    if layout.header:
-        header, _, body = body.partition(b"\n")
-        if header != layout.header.encode("ascii") or not body:
-            got = header.decode("latin-1")[:LONGEST_QUOTE]
-            raise DatasetError(
-                f"{file.where}, line 1: the first line is {layout.header!r} and ratings follow; got {got!r} "
-                f"and {'more' if body else 'nothing'} behind it. Unpack the archive again."
-            )
     table = _parse_at_once(body, layout, file.where)
     return table if table is not None else _parse_line_by_line(body, layout, file.where)
 
@@ -81,14 +67,14 @@ def _parse_at_once(body: bytes, layout: RatingLayout, where: str) -> RatingTable
     in_range = (ratings >= layout.smallest) & (ratings <= layout.largest)  # False for NaN.
     if len(frame) != n_lines or not in_range.all() or min(user_ids.min(), item_ids.min()) < 0:
         return None
-    return rating_table(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
+    return rating_table(user_ids, item_ids, ratings, timestamps, where)
 
 
 def _parse_line_by_line(body: bytes, layout: RatingLayout, where: str) -> RatingTable:
     """The same rows, slowly: raises DatasetError at the first line that breaks a rule."""
     rows = []
     # Not splitlines(): it would also break at characters of latin-1 such as 0x85.
-    for number, line in enumerate(body.decode("latin-1").split("\n"), start=layout.first_line):
+    for number, line in enumerate(body.decode("latin-1").split("\n"), start=1):
         fields = line.split(layout.separator)
         if problem := _find_problem(fields, layout):
             raise DatasetError(
@@ -97,7 +83,7 @@ def _parse_line_by_line(body: bytes, layout: RatingLayout, where: str) -> Rating
             )
         rows.append((int(fields[0]), int(fields[1]), float(fields[2]), int(fields[3])))
     user_ids, item_ids, ratings, timestamps = (np.array(column) for column in zip(*rows, strict=True))
-    return rating_table(user_ids, item_ids, ratings, timestamps, where, layout.first_line)
+    return rating_table(user_ids, item_ids, ratings, timestamps, where)
 
 
 def _find_problem(fields: list[str], layout: RatingLayout) -> str | None:

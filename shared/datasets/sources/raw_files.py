@@ -3,11 +3,16 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LONGEST_QUOTE = 80  # Characters of a line that a message shows.
 
@@ -25,7 +30,12 @@ class RawFile:
         Raises DatasetError for a file without a line, and for a last line without its end: the published
         files end with one, so without it nothing tells a whole line from one that was cut short.
         """
-        content = self.content.replace(b"\r\n", b"\n")
+        self.check_whole()
+        return self.content.replace(b"\r\n", b"\n").rstrip(b"\n")
+
+    def check_whole(self) -> None:
+        """Raise DatasetError as `lines` does."""
+        content = self.content
         if not content.strip():
             raise DatasetError(
                 f"{self.where}: the file holds at least one line; this one is empty. Supply it anew."
@@ -38,7 +48,18 @@ class RawFile:
                 f"the file may be cut short there; got {last[:LONGEST_QUOTE]!r}. "
                 "Unpack the archive again, or add the line end if the line is whole."
             )
-        return content.rstrip(b"\n")
+
+    @property
+    def url(self) -> str:
+        """As `InputFile` has it."""
+        return self.where
+
+    @contextmanager
+    def open_decompressed(self) -> Iterator["pa.NativeFile"]:
+        """As `InputFile` does."""
+        import pyarrow as pa  # noqa: PLC0415  Slow to load, and few commands need it.
+
+        yield pa.BufferReader(self.content)
 
 
 def find_files(
