@@ -69,6 +69,7 @@ def prepare_dataset(
     traits: Mapping[str, Sequence[str]] | None = None,
     is_synthetic: bool = False,
     is_implicit: bool = False,
+    may_have_duplicates: bool = True,
 ) -> Dataset:
     """Ids in ascending order, indices from 0, the catalogue exactly `items`; users are those who rated.
 
@@ -78,7 +79,8 @@ def prepare_dataset(
     rating of an item by one user: which of the two counts is not ours to guess, and one of them in training
     with the other in validation would flatter every model.
     """
-    refuse_duplicates(table)
+    if may_have_duplicates:
+        refuse_duplicates(table)
     catalogue = {item.item_id: item for item in items}
     item_ids = sort_ids(catalogue)
     has_rated = np.bincount(table.user_codes, minlength=len(table.user_ids)) > 0
@@ -113,9 +115,10 @@ def pairs_of(table: RatingTable) -> npt.NDArray[np.int64]:
 def refuse_duplicates(table: RatingTable, remedy: str = "Remove one of the two lines.") -> None:
     """Raise DatasetError, with both places, at the first second rating of an item by one user."""
     pairs = pairs_of(table)
-    in_order = np.sort(pairs)
-    if not (in_order[1:] == in_order[:-1]).any():
+    pairs.sort()
+    if not (pairs[1:] == pairs[:-1]).any():
         return
+    pairs = pairs_of(table)
     _, first_rows = np.unique(pairs, return_index=True)
     is_first = np.zeros(len(pairs), bool)
     is_first[first_rows] = True

@@ -50,6 +50,9 @@ def thin(table: RatingTable, min_ratings_per_user: int, min_ratings_per_item: in
 
     (Seidman 1983, for a graph of two kinds of nodes.)
     """
+    if max(min_ratings_per_user, min_ratings_per_item) <= 1:
+        # Everybody in the table has one.
+        return Thinned(table, 0, 0, 0, 0)
     kept = np.arange(len(table.ratings))
     n_rounds = 0
     while True:

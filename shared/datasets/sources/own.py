@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from shared.datasets.dataset import Dataset
 from shared.datasets.prepare import Item, RatingTable, prepare_dataset, refuse_duplicates
 from shared.datasets.sources.collecting import Reading, collect_ratings
@@ -56,7 +58,12 @@ class OwnSource:
         self.notices += left_out.lines()
         table = self._thinned(self._without_duplicates(table, is_implicit))
         return prepare_dataset(
-            self.name, table, self._catalogue(table, items), traits=traits, is_implicit=is_implicit
+            self.name,
+            table,
+            self._catalogue(table, items),
+            traits=traits,
+            is_implicit=is_implicit,
+            may_have_duplicates=False,
         )
 
     def states(self) -> list[FileState]:
@@ -171,7 +178,7 @@ class OwnSource:
 
     def _catalogue(self, table: RatingTable, items: dict[str, Item] | None) -> list[Item]:
         """What is in the item file and what was rated; where too few ratings leave items out, the latter."""
-        rated = {table.item_ids[code] for code in set(table.item_codes.tolist())}
+        rated = {table.item_ids[code] for code in np.flatnonzero(np.bincount(table.item_codes))}
         if items is None:
             return [Item(item_id, item_id) for item_id in rated]
         untitled = rated - items.keys()

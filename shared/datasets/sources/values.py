@@ -33,7 +33,8 @@ class IdCodes:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self._code_of_id: dict[str, int] = {}
-        self._code_of_value: dict[Any, int] = {}
+        # By the type of the column.
+        self._code_of_value: dict[str, dict[Any, int]] = {}
 
     def encode(self, column: "pa.Array") -> tuple[npt.NDArray[np.int32], Bools]:
         """The code of each value; what is no id is bad."""
@@ -46,27 +47,25 @@ class IdCodes:
             return np.full(len(column), -1, np.int32), np.zeros(len(column), bool)
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
-        codes = np.array(
-            [self._code(value) for value in column.dictionary.to_pylist()] or [-1], dtype=np.int32
-        )
+        # Of one type: 1, 1.0 and True are one key of a dict.
+        known = self._code_of_value.setdefault(str(column.type), {})
+        values = column.dictionary.to_pylist()
+        for value in values:
+            if value not in known:
+                known[value] = self._code(value)
+        codes = np.array([known[value] for value in values] or [-1], dtype=np.int32)
         places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
         encoded = np.where(places >= 0, codes[places], np.int32(-1))
         return encoded, encoded >= 0
 
     def _code(self, value: Any) -> int:  # noqa: ANN401  Whatever a source holds.
-        # 1, 1.0 and True are one key of a dict.
-        key = value if isinstance(value, str) else (type(value), value)
-        code = self._code_of_value.get(key)
-        if code is None:
-            try:
-                text = canonical_id(value)
-            except DatasetError:
-                code = -1
-            else:
-                code = self._code_of_id.setdefault(text, len(self.ids))
-                if code == len(self.ids):
-                    self.ids.append(text)
-            self._code_of_value[key] = code
+        try:
+            text = canonical_id(value)
+        except DatasetError:
+            return -1
+        code = self._code_of_id.setdefault(text, len(self.ids))
+        if code == len(self.ids):
+            self.ids.append(text)
         return code
 
 
