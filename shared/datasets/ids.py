@@ -46,7 +46,7 @@ def _stripped(text: str) -> str:
     while (without := stripped.strip(_INVISIBLE).strip()) != stripped:
         stripped = without
     # A joiner of emoji alone, say, shows nothing either.
-    return stripped if any(unicodedata.category(one) not in ("Cf", "Cc", "Mn") for one in stripped) else ""
+    return stripped if any(unicodedata.category(one) not in ("Cf", "Cc") for one in stripped) else ""
 
 
 def sort_ids(ids: Iterable[str]) -> list[str]:

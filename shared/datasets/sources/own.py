@@ -178,7 +178,7 @@ class OwnSource:
 
     def _catalogue(self, table: RatingTable, items: dict[str, Item] | None) -> list[Item]:
         """What is in the item file and what was rated; where too few ratings leave items out, the latter."""
-        rated = {table.item_ids[code] for code in np.flatnonzero(np.bincount(table.item_codes))}
+        rated = {table.item_ids[int(code)] for code in np.flatnonzero(np.bincount(table.item_codes))}
         if items is None:
             return [Item(item_id, item_id) for item_id in rated]
         untitled = rated - items.keys()
