@@ -134,11 +134,37 @@ def read_known_set(
     DatasetError: name unknown, files missing or broken; its subclass DownloadError: it is nowhere at hand and
     cannot be downloaded.
     """
-    if name not in REGISTRY:
-        raise DatasetError(f"the known data sets are {', '.join(REGISTRY)}; got {name!r}. Name one of them.")
-    archive = REGISTRY[name].origin
+    archive = _origin_of(name)
     if not isinstance(archive, Archive):
         return archive(), None
+    place = _find_place(name, archive, settings) or _download(name, archive, settings, progress)
+    if not place.is_dir():
+        files = read_archive(place, archive.checksum, archive.file_names, archive.optional)
+    else:
+        files = read_folder(place, archive.file_names, archive.optional)
+    dataset = archive.parse(files)
+    return dataset, _other_counts(dataset, archive.counts, place)
+
+
+def files_of_known_set(name: str, settings: Settings) -> list[Path]:
+    """What the data set would be read from now; empty where it is generated or downloaded first."""
+    archive = _origin_of(name)
+    if not isinstance(archive, Archive):
+        return []
+    place = _find_place(name, archive, settings) or _downloads(settings) / f"{name}.zip"
+    if not place.is_dir():
+        return [place] if place.is_file() else []
+    paths = [place / file_name for file_name in (*archive.file_names, *archive.optional)]
+    return [path for path in paths if path.is_file()]
+
+
+def _origin_of(name: str) -> Archive | Callable[[], Dataset]:
+    if name not in REGISTRY:
+        raise DatasetError(f"the known data sets are {', '.join(REGISTRY)}; got {name!r}. Name one of them.")
+    return REGISTRY[name].origin
+
+
+def _find_place(name: str, archive: Archive, settings: Settings) -> Path | None:
     data_dir = settings.data_dir.expanduser() if settings.data_dir else None
     place = find_files(data_dir, name, archive.file_names, archive.folder_name) if data_dir else None
     if (
@@ -147,15 +173,8 @@ def read_known_set(
         and place.name in _folder_names() - {name, archive.folder_name}
     ):
         # Files of the same names belong to several sets.
-        place = None
-    if place is None:
-        place = _download(name, archive, data_dir, settings, progress)
-    if not place.is_dir():
-        files = read_archive(place, archive.checksum, archive.file_names, archive.optional)
-    else:
-        files = read_folder(place, archive.file_names, archive.optional)
-    dataset = archive.parse(files)
-    return dataset, _other_counts(dataset, archive.counts, place)
+        return None
+    return place
 
 
 def _folder_names() -> set[str | None]:
@@ -177,11 +196,14 @@ def _other_counts(dataset: Dataset, published: Counts | None, place: Path) -> st
     )
 
 
-def _download(
-    name: str, archive: Archive, data_dir: Path | None, settings: Settings, progress: Progress | None
-) -> Path:
+def _downloads(settings: Settings) -> Path:
+    return settings.cache_dir / "downloads"
+
+
+def _download(name: str, archive: Archive, settings: Settings, progress: Progress | None) -> Path:
+    data_dir = settings.data_dir.expanduser() if settings.data_dir else None
     try:
-        return fetch_archive(archive.url, archive.checksum, settings.cache_dir / "downloads", progress)
+        return fetch_archive(archive.url, archive.checksum, _downloads(settings), progress)
     except DownloadError as error:
         looked = f"not in DATA_DIR ({data_dir})" if data_dir else "not at hand (DATA_DIR is not set)"
         raise DownloadError(

@@ -31,7 +31,7 @@ _N_SAMPLE_ROWS = 100
 class OwnSource:
     """What is to be read: `file` says how; `toml` is the path of the TOML source, None for a file alone.
 
-    notices: what a person should know, a line each; filled by `read`
+    notices: what a person should know, a line each      files_read: as they were; both filled by `read`
     """
 
     name: str
@@ -39,6 +39,7 @@ class OwnSource:
     toml: Path | None = None
     load_known: Callable[[str], Dataset] | None = None
     notices: list[str] = field(default_factory=list)
+    files_read: list[FileState] = field(default_factory=list)
 
     def read(self, report: Callable[[SourceReport], None]) -> Dataset:
         """The data set; `report` is called when the columns are found, before the ratings are read.
@@ -46,7 +47,7 @@ class OwnSource:
         Raises DatasetError, in one line, for whatever breaks a rule.
         """
         left_out = LeftOut(self.file.on_error, self.file.max_skipped)
-        before = self.states()
+        self.files_read = self.states()
         table, is_implicit, items, traits = self._read_ratings(left_out, report)
         if self.file.items is not None:
             with self._rows(self.file.items, "items", left_out) as rows:
@@ -54,7 +55,7 @@ class OwnSource:
         if self.file.users is not None:
             with self._rows(self.file.users, "users", left_out) as rows:
                 traits = read_users(rows, self.file.users, str(self.toml), left_out)
-        self._check_unchanged(before)
+        self._check_unchanged(self.files_read)
         self.notices += left_out.lines()
         table = self._thinned(self._without_duplicates(table, is_implicit))
         return prepare_dataset(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.progress import Progress
@@ -9,10 +10,11 @@ from rich.progress import Progress
 from shared.datasets.dataset import Dataset
 from shared.datasets.sources.columns import SourceReport
 from shared.datasets.sources.download import DownloadError
-from shared.datasets.sources.input_file import is_url
-from shared.datasets.sources.known_sets import REGISTRY, read_known_set
+from shared.datasets.sources.input_file import InputFile, is_url
+from shared.datasets.sources.known_sets import REGISTRY, files_of_known_set, read_known_set
 from shared.datasets.sources.left_out import OnError
 from shared.datasets.sources.own import OwnSource
+from shared.datasets.sources.read_before import ReadBefore
 from shared.datasets.sources.source_file import RatingsTable, SourceFile, check_name, read_source_file
 from shared.errors import DatasetError
 from shared.settings import Settings
@@ -77,8 +79,15 @@ def resolve_dataset(
 
 
 def _known(name: str, settings: Settings, progress: Progress | None) -> ResolvedDataset:
+    states = [InputFile(str(path)).state() for path in files_of_known_set(name, settings)]
+    before = ReadBefore(settings.cache_dir, name)
+    if states and (found := before.find(states)):
+        return ResolvedDataset(found.dataset, name, found.notices)
     dataset, notice = read_known_set(name, settings, progress)
-    return ResolvedDataset(dataset, name, (notice,) if notice else ())
+    notices = (notice,) if notice else ()
+    if states:
+        before.remember(states, dataset, notices, None)
+    return ResolvedDataset(dataset, name, notices)
 
 
 def _read_own(
@@ -90,8 +99,27 @@ def _read_own(
 ) -> ResolvedDataset:
     source = own_source(asked, options)
     source.load_known = lambda name: read_known_set(name, settings, progress)[0]
-    dataset = source.read(report)
     place = asked if is_url(asked) else str(Path(asked).expanduser().absolute())
+    # A query has no state that would tell that its rows are as they were; a known set has files of its own.
+    is_of_files = not source.has_query() and source.file.ratings.known is None
+    before = ReadBefore(settings.cache_dir, place, (source.name, source.file))
+    states = source.states() if is_of_files else []
+    if states and (found := before.find(states)):
+        if found.report:
+            report(found.report)
+        read_at = f"{datetime.fromtimestamp(found.read_at, UTC):%Y-%m-%d %H:%M} UTC"
+        return ResolvedDataset(
+            found.dataset, place, (*found.notices, f"{asked} is as it was when it was read at {read_at}")
+        )
+    reports: list[SourceReport] = []
+
+    def note(one: SourceReport) -> None:
+        reports.append(one)
+        report(one)
+
+    dataset = source.read(note)
+    if states:
+        before.remember(source.files_read, dataset, source.notices, reports[0] if reports else None)
     return ResolvedDataset(dataset, place, tuple(source.notices))
 
 
