@@ -42,7 +42,10 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
     table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}, by {objective}", "", "trial")
     has_test = any(row.test_value is not None for row in rows)
     more = _values_of(engine, sweep, metric)
-    columns = ["RMSE", f"ndcg@{k}", f"recall@{k}", "coverage", *([f"test {objective}"] if has_test else [])]
+    # Nobody predicts ratings where there are none.
+    has_rmse = any(row.rmse is not None for row in rows) or not sweep.protocol.ranks
+    columns = ["RMSE"] if has_rmse else []
+    columns += [f"ndcg@{k}", f"recall@{k}", "coverage", *([f"test {objective}"] if has_test else [])]
     for name in (*columns, *more, "weights", "epoch", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     if verdicts:
@@ -51,7 +54,7 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
         table.add_row(
             str(row.rank),
             row.label,
-            _number(row.rmse),
+            *([_number(row.rmse)] if has_rmse else []),
             _number(row.ndcg),
             _number(row.recall),
             _number(row.coverage),

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import Make, ask_all
 from tests.sources import write_file
 
 _SWEEP = '[[models]]\nfamily = "ease"\n[protocol]\nobjective = "ndcg@20"\nmin_support = 1\n'
@@ -80,6 +80,7 @@ def test_views_without_ratings_run_with_families_that_rank(make: Make, swept, fo
     assert "rows are repeated pairs of a user and an item count once" in done.stdout
     names = {row["name"] for row in select("select name from datasets")}
     assert "shop views" in names
+    assert "RMSE" not in done.stdout
     # The baseline that predicts ratings has nothing to predict.
     assert "2 of 2 trials succeeded" in done.stdout
 
@@ -100,6 +101,24 @@ def test_a_bad_line_is_one_line_and_nothing_stored_is_touched(  # noqa: PLR0917
     assert described.returncode == 0
     assert "Left out 1 row: a rating is a finite number; the first is" in described.stdout
     assert "50 ratings without times" in described.stdout
+
+
+def test_two_sweeps_at_once_on_a_new_file_prepare_it_once(make: Make, swept, folder, select, sweep_file):
+    lines = [
+        "user,item,rating",
+        *(f"{user},{item},{user * item % 5}" for user in range(40) for item in range(9)),
+    ]
+    path = write_file(folder / "twice.csv", "\n".join(lines) + "\n")
+    answers = ask_all(make, [("sweep", f"DATASET={path}", f"SWEEP={sweep_file}")] * 2)
+    assert [answer.returncode for answer in answers] == [0, 0], [answer.stderr for answer in answers]
+    path.unlink()
+    assert len(select("select dataset_id from datasets where name = 'twice'")) == 1
+    trials = select(
+        "select label, status from trials join sweeps using (sweep_id) join datasets using (dataset_id)"
+        " where datasets.name = 'twice' order by label"
+    )
+    assert [row["status"] for row in trials] == ["succeeded"] * 3
+    assert len({row["label"] for row in trials}) == 3
 
 
 def test_what_is_not_clear_is_asked_for_with_the_file_to_write(make: Make, folder):
