@@ -47,7 +47,7 @@ def status() -> None:
     counts = (*store.TRIAL_STATUSES, "lost", "retried")
     sweeps = store.sweep_progress(engine)
     # Only where some have lost theirs.
-    lists = ["lists of"] if any(row.n_with_lists < row.n_succeeded for row in sweeps) else []
+    lists = ["with lists"] if any(row.n_with_lists < row.n_succeeded for row in sweeps) else []
     table = new_table("Sweeps", "sweep", "name", "data", *counts, *lists)
     for row in sweeps:
         table.add_row(

@@ -4,24 +4,36 @@ with chosen as (
     select coalesce(cast(:sweep_id as integer), max(trials.sweep_id)) as sweep_id
     from trials
     where trials.status = 'succeeded'
+),
+
+-- A look into the index for each trial: otherwise the planner may read the lists of all users.
+listed as (
+    select trials.sweep_id, trials.label, list.item_id, list.rank
+    from chosen
+    join trials using (sweep_id)
+    cross join lateral (
+        select recommendations.item_id, recommendations.rank
+        from recommendations
+        where recommendations.sweep_id = trials.sweep_id
+            and recommendations.trial_id = trials.trial_id
+            and recommendations.user_id = cast(:user_id as text)
+        order by recommendations.rank
+        limit cast(:k as integer)
+    ) as list
+    where trials.refit_of is null
 )
 
 select
-    recommendations.item_id,
+    listed.item_id,
     items.title,
     items.n_ratings,
     count(*) as n_trials,
-    min(recommendations.rank) as best_rank,
-    round(avg(recommendations.rank), 1) as mean_rank,
-    string_agg(trials.label || ' #' || recommendations.rank, ', ' order by recommendations.rank, trials.label)
+    min(listed.rank) as best_rank,
+    round(avg(listed.rank), 1) as mean_rank,
+    string_agg(listed.label || ' #' || listed.rank, ', ' order by listed.rank, listed.label)
         as trials_and_ranks
-from chosen
-join recommendations using (sweep_id)
-join trials using (sweep_id, trial_id)
+from listed
 join sweeps using (sweep_id)
-join items on items.dataset_id = sweeps.dataset_id and items.item_id = recommendations.item_id
-where trials.refit_of is null
-    and recommendations.user_id = cast(:user_id as text)
-    and recommendations.rank <= cast(:k as integer)
-group by recommendations.item_id, items.title, items.n_ratings, items.item_index
+join items on items.dataset_id = sweeps.dataset_id and items.item_id = listed.item_id
+group by listed.item_id, items.title, items.n_ratings, items.item_index
 order by n_trials desc, mean_rank, items.item_index;

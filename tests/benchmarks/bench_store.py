@@ -37,8 +37,8 @@ K = 20
 N_SWEEPS, N_FEW, N_KEPT = 10, 2, 20
 N_ITEMS = 87_585
 N_EPOCHS = 20
-# A person waits for it, or an application.
-BAR_MS = 300
+# A person or an application waits for one, or starts or deletes a whole sweep.
+BAR_MS, SWEEP_BAR_MS = 300, 2_000
 PROTOCOL = Protocol(k=K, objective="ndcg", test_fraction=0.1)
 METRICS = ("rmse", "mae", "ndcg", "recall", "precision", "map", "hit_rate", "mrr", "coverage", "novelty")
 USER = "1000007"
@@ -300,8 +300,8 @@ def changing(bench: Bench, sweeps: list[Sweep]) -> Iterator[tuple[object, ...]]:
 
         return run
 
-    yield row("make sweep: start of one of 20 trials that keeps all lists", start(None), 3)
-    yield row("make sweep: start of one of 20 trials that keeps 5", start(5), 3)
+    yield row("make sweep: start of one of 20 trials that keeps all lists", start(None), 3, SWEEP_BAR_MS)
+    yield row("make sweep: start of one of 20 trials that keeps 5", start(5), 3, SWEEP_BAR_MS)
     watcher = Watcher(engine, bench.broker_url, threading.Event())
     yield row("a look of the watcher", watcher.look)
     yield row("the same for lists that are not kept", lambda: store.remove_surplus_lists(engine))
@@ -311,7 +311,7 @@ def changing(bench: Bench, sweeps: list[Sweep]) -> Iterator[tuple[object, ...]]:
     yield removal(bench, plain, bench.size.n_trials_of_sweep - 1, "row by row", bar=None)
     n_rows = bench.size.n_trials_of_sweep * bench.size.n_users * K
     name = f"make prune: a sweep of {n_rows:,} rows of lists"
-    yield row(name, lambda: store.prune_sweeps(engine, [sweeps[0].sweep_id]), 1)
+    yield row(name, lambda: store.prune_sweeps(engine, [sweeps[0].sweep_id]), 1, SWEEP_BAR_MS)
 
 
 def finishing(bench: Bench, sweep: Sweep, how: str) -> Iterator[tuple[object, ...]]:

@@ -116,7 +116,7 @@ def test_a_sweep_keeps_the_lists_of_its_best_trials_and_every_command_says_so(en
     assert line in done.stdout
     assert line in run(leaderboard).stdout
     found = run(status).stdout
-    assert "lists of" in found
+    assert "with lists" in found
     assert "User 1, " in run(recommend, RECSWEEP_USER="1").stdout
     last = rows[2].label
     with pytest.raises(SpecError) as caught:
