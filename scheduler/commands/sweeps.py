@@ -6,7 +6,7 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
-from scheduler.commands.named_data import read_named_data
+from scheduler.commands.named_data import leave_out_forgotten, resolve_named_data
 from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, ensure_services
@@ -33,9 +33,10 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    dataset = read_named_data(dataset_name, settings)
+    resolved = resolve_named_data(dataset_name, settings)
     endpoints = ensure_services(settings, workers)
     engine = create_engine(endpoints.database_url)
+    dataset = leave_out_forgotten(engine, resolved.dataset)
     console.print(
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
@@ -44,7 +45,9 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
         _print_plan(spec, [] if fresh else stored_trials(engine, spec, dataset))
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
-    stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
+    stored_sweep, plan = dispatch(
+        engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh, source=resolved.source
+    )
     trial_ids = [trial.trial_id for trial in store.sweep_trials(engine, stored_sweep.sweep_id)]
     remove_old_checkpoints(settings.artifacts, trial_ids)
     try:

@@ -1,8 +1,9 @@
 """Data sets: where they come from, how they are read, prepared and split."""
 
 from shared.datasets.dataset import Dataset, read_dataset
+from shared.datasets.forgetting import without_users
 from shared.datasets.ids import canonical_id, is_integer_id, sort_ids
-from shared.datasets.prepared import load_prepared, store_prepared
+from shared.datasets.prepared import load_prepared, replace_prepared, store_prepared
 from shared.datasets.sources.download import DownloadError, download_progress
 from shared.datasets.sources.known_sets import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
 from shared.datasets.splits import Split, n_item_rows, refit_split, split_ratings
@@ -21,8 +22,10 @@ __all__ = [
     "n_item_rows",
     "read_dataset",
     "refit_split",
+    "replace_prepared",
     "resolve_dataset",
     "sort_ids",
     "split_ratings",
     "store_prepared",
+    "without_users",
 ]

@@ -15,7 +15,8 @@ from shared.store.partitions import add_partitions
 _SELECT = """
     select
         sweeps.sweep_id, sweeps.name, sweeps.dataset_id, sweeps.protocol, sweeps.code_version,
-        sweeps.created_at, datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic
+        sweeps.created_at, sweeps.is_refresh,
+        datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic
     from sweeps
     join datasets using (dataset_id)
 """
@@ -26,13 +27,14 @@ _NEWEST = text(
     _SELECT
     + """
     where sweeps.name = :name and sweeps.dataset_id = :dataset_id and sweeps.protocol_hash = :protocol_hash
+        and not sweeps.is_refresh
     order by sweeps.sweep_id desc
     limit 1
 """
 )
 _INSERT = text("""
-    insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version)
-    values (:name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version)
+    insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version, is_refresh)
+    values (:name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version, :is_refresh)
     returning sweep_id
 """).bindparams(bindparam("spec", type_=JSONB), bindparam("protocol", type_=JSONB))
 # A cancelled trial waits for `make sweep`: its sweep has not ended. A refit changes nothing of that.
@@ -60,7 +62,9 @@ def create_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
 ) -> Sweep:
     """Store a new sweep beside older ones of its name, with a partition for its recommendations."""
     with transaction(engine) as connection:
-        return _create(connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version)
+        return add_sweep(
+            connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version
+        )
 
 
 def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
@@ -81,7 +85,9 @@ def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
         row = _newest(connection, name, dataset_id, protocol.protocol_hash)
         if row is not None:
             return _sweep(row)
-        return _create(connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version)
+        return add_sweep(
+            connection, name, dataset_id, spec=spec, protocol=protocol, code_version=code_version
+        )
 
 
 def find_sweep(engine: Engine, name: str, dataset_id: int, protocol_hash: str) -> Sweep | None:
@@ -101,13 +107,12 @@ def get_sweep(engine: Engine, sweep_id: int) -> Sweep:
 
 
 def latest_sweep(engine: Engine, name: str | None = None) -> Sweep | None:
-    """The newest sweep, of any name if none is given."""
-    stored = list_sweeps(engine, name)
-    return stored[0] if stored else None
+    """The newest sweep of a sweep file, of any name if none is given: a refresh is none."""
+    return next((one for one in list_sweeps(engine, name) if not one.is_refresh), None)
 
 
 def list_sweeps(engine: Engine, name: str | None = None) -> list[Sweep]:
-    """All sweeps, newest first, of any name if none is given."""
+    """All sweeps, refreshes too, newest first, of any name if none is given."""
     with transaction(engine) as connection:
         rows = connection.execute(_ALL if name is None else _OF_NAME, {"name": name})
         return [_sweep(row) for row in rows]
@@ -135,10 +140,11 @@ def _sweep(row: Row[Any]) -> Sweep:
         protocol=parse_protocol(row.protocol),
         code_version=row.code_version,
         created_at=row.created_at,
+        is_refresh=row.is_refresh,
     )
 
 
-def _create(
+def add_sweep(
     connection: Connection,
     name: str,
     dataset_id: int,
@@ -146,7 +152,9 @@ def _create(
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,
+    is_refresh: bool = False,
 ) -> Sweep:
+    """Store a sweep with its partitions, within the transaction of the caller."""
     row = {
         "name": name,
         "dataset_id": dataset_id,
@@ -155,6 +163,7 @@ def _create(
         "protocol": protocol.canonical,
         "protocol_hash": protocol.protocol_hash,
         "code_version": code_version,
+        "is_refresh": is_refresh,
     }
     sweep_id = connection.execute(_INSERT, row).scalar_one()
     add_partitions(connection, sweep_id)

@@ -66,7 +66,9 @@ def test_splits_are_counted_and_one_that_cannot_be_had_says_why():
 @pytest.fixture
 def run(monkeypatch, capsys):
     def show(dataset, notice=None, **environment):
-        monkeypatch.setattr(named_data, "resolve_dataset", lambda *_: ResolvedDataset(dataset, notice))
+        monkeypatch.setattr(
+            named_data, "resolve_dataset", lambda *_: ResolvedDataset(dataset, dataset.name, notice)
+        )
         for module in (data_command, named_data):
             monkeypatch.setattr(module, "console", PlainConsole(width=80))
         done = CliRunner().invoke(data_command.data, env=environment, catch_exceptions=False)

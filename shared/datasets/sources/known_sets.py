@@ -1,7 +1,7 @@
 """The known data sets: where each is found, and what happens when it is not."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -69,9 +69,13 @@ class Source:
 
 @dataclass(frozen=True)
 class ResolvedDataset:
-    """A data set, and the one line to print when it is not the one that its name leads a person to expect."""
+    """A data set, and the one line to print when it is not the one that its name leads a person to expect.
+
+    `source`: what has to be named to read it again.
+    """
 
     dataset: Dataset
+    source: str
     notice: str | None = None
 
 
@@ -148,7 +152,7 @@ def resolve_dataset(
         notice = (
             f"No data set was named and {error} Going on with {FALLBACK_DATASET}, a small synthetic data set."
         )
-        return ResolvedDataset(_read(FALLBACK_DATASET, settings, progress).dataset, notice)
+        return replace(_read(FALLBACK_DATASET, settings, progress), notice=notice)
 
 
 def load_dataset(name: str, settings: Settings, progress: Progress | None = None) -> Dataset:
@@ -164,7 +168,7 @@ def _read(name: str, settings: Settings, progress: Progress | None) -> ResolvedD
         raise DatasetError(f"the known data sets are {', '.join(REGISTRY)}; got {name!r}. Name one of them.")
     archive = REGISTRY[name].origin
     if not isinstance(archive, Archive):
-        return ResolvedDataset(archive())
+        return ResolvedDataset(archive(), name)
     data_dir = settings.data_dir.expanduser() if settings.data_dir else None
     place = find_files(data_dir, name, archive.file_names, archive.folder_name) if data_dir else None
     if (
@@ -181,7 +185,7 @@ def _read(name: str, settings: Settings, progress: Progress | None) -> ResolvedD
     else:
         files = read_folder(place, archive.file_names, archive.optional)
     dataset = archive.parse(files)
-    return ResolvedDataset(dataset, _other_counts(dataset, archive.counts, place))
+    return ResolvedDataset(dataset, name, _other_counts(dataset, archive.counts, place))
 
 
 def _folder_names() -> set[str | None]:
