@@ -92,6 +92,10 @@ verify: $(SETUP) ## recompute the metrics from the saved models, check every sto
 promote: $(SETUP) ## train a trial on all ratings and serve it: make promote TRIAL=label [REFIT=0 NOTE="why"]
 	@$(RECSWEEP) promote
 
+.PHONY: refresh
+refresh: $(SETUP) ## read the source of what is promoted again; if it changed, train, check and serve anew [DATASET=name MARGIN=0.1 COVERAGE=0.9 MAX_CHANGED=0.9]
+	@$(RECSWEEP) refresh
+
 .PHONY: rollback
 rollback: $(SETUP) ## serve again what was served before the last promotion
 	@$(RECSWEEP) rollback

@@ -68,12 +68,13 @@ def sweep(sweep_name: str, dataset_name: str | None, fresh: bool, workers: int |
 @click.command()
 @SWEEP_OPTION
 def cancel(sweep_name: str | None) -> None:
-    """Stop the latest sweep and its refits: queued trials never start, running ones stop within seconds."""
+    """Stop the latest sweep, its refits and refreshes of its data set: queued trials never start."""
     engine, _ = open_store()
     stored_sweep = require_sweep(engine, sweep_name)
     refits = store.refits_of_sweep(engine, stored_sweep.sweep_id)
     open_refits = [refit.label for refit in refits if refit.status in ("queued", "running")]
     n_queued, n_running = store.cancel_sweep(engine, stored_sweep.sweep_id)
+    _cancel_refreshes(engine, stored_sweep.dataset_name)
     if n_queued + n_running == 0:
         console.print(f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: nothing to cancel")
         return
@@ -83,6 +84,16 @@ def cancel(sweep_name: str | None) -> None:
     )
     if open_refits:
         console.print(f"Among them {', '.join(open_refits)}, which `make promote` takes up again.")
+
+
+def _cancel_refreshes(engine: Engine, dataset_name: str) -> None:
+    for one in store.list_sweeps(engine):
+        is_of_it = one.is_refresh and one.dataset_name == dataset_name
+        if is_of_it and any(store.cancel_sweep(engine, one.sweep_id)):
+            console.print(
+                f"A refresh of {dataset_name} was stopped too (sweep {one.sweep_id}); `make refresh` takes "
+                "it up again."
+            )
 
 
 def _print_plan(spec: SweepSpec, stored: list[Trial]) -> None:

@@ -24,7 +24,14 @@ def find_chosen(engine: Engine, sweep: Sweep, label_or_id: str) -> Trial:
             f"only a succeeded trial of sweep {sweep.sweep_id} can be promoted; got {label_or_id!r}: {state};"
             " see `make leaderboard`"
         )
-    newest = next(one for one in store.list_sweeps(engine) if one.dataset_name == sweep.dataset_name)
+    served = store.served_trial(engine, sweep.dataset_name)
+    # What a refresh read counts once it is served: it may have been refused.
+    newest = next(
+        one
+        for one in store.list_sweeps(engine)
+        if one.dataset_name == sweep.dataset_name
+        and (not one.is_refresh or (served is not None and one.sweep_id == served.sweep_id))
+    )
     if newest.dataset_id != sweep.dataset_id:
         raise SpecError(
             f"a refit learns from the newest ratings of {sweep.dataset_name}, version {newest.fingerprint}; "
