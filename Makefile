@@ -100,6 +100,10 @@ refresh: $(SETUP) ## read the source of what is promoted again; if it changed, t
 rollback: $(SETUP) ## serve again what was served before the last promotion
 	@$(RECSWEEP) rollback
 
+.PHONY: forget
+forget: $(SETUP) ## remove a user from all lists and prepared data: make forget USER=2000 [DATASET=name YES=1]
+	@$(RECSWEEP) forget
+
 .PHONY: prune
 prune: $(SETUP) ## delete old sweeps: make prune KEEP=3 [YES=1]
 	@$(RECSWEEP) prune

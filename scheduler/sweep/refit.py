@@ -38,6 +38,12 @@ def find_chosen(engine: Engine, sweep: Sweep, label_or_id: str) -> Trial:
             f"sweep {sweep.sweep_id} was run on version {sweep.fingerprint}: run `make sweep "
             f"SWEEP={shlex.quote(sweep.name)}` on the newest, or serve the trial as it is with REFIT=0"
         )
+    if store.count_forgotten(engine, sweep.dataset_id):
+        raise SpecError(
+            f"users of version {sweep.fingerprint} of {sweep.dataset_name} were forgotten, so it is learned "
+            f"from no more: run `make sweep SWEEP={shlex.quote(sweep.name)}` on what its source gives "
+            "now, or serve the trial as it is with REFIT=0"
+        )
     return trial
 
 

@@ -3,7 +3,7 @@
 from shared.datasets.dataset import Dataset, read_dataset
 from shared.datasets.forgetting import without_users
 from shared.datasets.ids import canonical_id, is_integer_id, sort_ids
-from shared.datasets.prepared import load_prepared, replace_prepared, store_prepared
+from shared.datasets.prepared import has_prepared, load_prepared, replace_prepared, store_prepared
 from shared.datasets.sources.download import DownloadError, download_progress
 from shared.datasets.sources.known_sets import REGISTRY, ResolvedDataset, load_dataset, resolve_dataset
 from shared.datasets.splits import Split, n_item_rows, refit_split, split_ratings
@@ -16,6 +16,7 @@ __all__ = [
     "Split",
     "canonical_id",
     "download_progress",
+    "has_prepared",
     "is_integer_id",
     "load_dataset",
     "load_prepared",

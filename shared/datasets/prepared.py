@@ -35,6 +35,12 @@ def store_prepared(artifact_root: str, dataset: Dataset) -> None:
         write_artifact(url, content.getvalue())
 
 
+def has_prepared(artifact_root: str, fingerprint: str) -> bool:
+    """Whether `load_prepared` finds a file of this fingerprint."""
+    folders = (artifact_root, artifact_root.rpartition("/")[0])
+    return any(artifact_exists(_url(folder, fingerprint)) for folder in folders)
+
+
 def load_prepared(artifact_root: str, fingerprint: str, cache_dir: Path) -> Dataset:
     """The data set of this fingerprint; raises DatasetError when it is gone or damaged.
 

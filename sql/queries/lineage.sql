@@ -15,22 +15,18 @@ with recursive steps as (
 select
     steps.dataset_name,
     steps.step,
+    sweeps.sweep_id,
+    sweeps.name as sweep_name,
     trials.trial_id,
     trials.label,
-    trials.refit_of is not null as is_refit,
     chosen.trial_id as chosen_trial_id,
     chosen.label as chosen_label,
     chosen.refreshed_from,
-    sweeps.sweep_id,
-    sweeps.name as sweep_name,
-    sweeps.is_refresh,
-    datasets.fingerprint,
-    datasets.n_ratings,
-    datasets.n_users,
     datasets.source,
     datasets.source_read_at,
-    attempts.code_version,
-    trials.finished_at
+    datasets.fingerprint,
+    datasets.n_ratings,
+    attempts.code_version
 from steps
 join trials using (trial_id)
 join trials as chosen on chosen.trial_id = coalesce(trials.refit_of, trials.trial_id)
