@@ -16,11 +16,14 @@ from shared.store import ListChange
 class Bounds:
     """margin: by which share of the metric lists may be worse      coverage: share of users who must still be
     there      max_changed: share of list entries that may be others
+
+    Measured on MovieLens 100K and 1M: when the ratings grew by up to a tenth, 0.3 % to 31 % of the entries
+    changed, most for a tower; when item ids were mixed up, 97 % and more; user ids, 33 % (a tower) to 94 %.
     """
 
     margin: float = 0.1
     coverage: float = 0.9
-    max_changed: float = 0.9
+    max_changed: float = 0.5
 
 
 @dataclass(frozen=True)

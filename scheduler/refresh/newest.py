@@ -1,7 +1,8 @@
 """The ratings that a newer version has and the one that is served has not: they judge both without favour.
 
-Pure. The lists that are served were made without them, and so is the model that is compared: the rehearsal
-learns without the newest ratings by time.
+Pure. The lists that are served were made without any of them. The model that is compared, the rehearsal,
+learns from the first half of what was added, by time, and is judged by the second: without the first it would
+be the model that is served, and with the second it would know the answers.
 """
 
 from dataclasses import dataclass, replace
@@ -17,8 +18,8 @@ from shared.domain.results import RankedItems
 
 Indices = npt.NDArray[np.int64]
 
-# Held out at most: more would keep too much of what is new from the model that is judged.
-LARGEST_SHARE = 0.1
+# Held out of the ratings that were added, and at most of all ratings.
+_SHARE_OF_ADDED, LARGEST_SHARE = 0.5, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,8 @@ class NewRatings:
 def rehearsal_protocol(older: Dataset, newer: Dataset, protocol: Protocol) -> tuple[Protocol, str | None]:
     """The protocol of the rehearsal, and why nothing can judge it beside what is served; None where it can.
 
-    As many of the newest ratings by time are held out as were added, at most LARGEST_SHARE of all. Without
-    times, the split is that of the protocol.
+    Of the newest ratings by time half as many are held out as were added, at most LARGEST_SHARE of all. Where
+    these cannot judge it is LARGEST_SHARE; without times the split is that of the protocol.
     """
     times = newer.timestamps
     if times.min() == times.max():
@@ -46,7 +47,8 @@ def rehearsal_protocol(older: Dataset, newer: Dataset, protocol: Protocol) -> tu
     newest = replace(protocol, split="temporal", validation_fraction=LARGEST_SHARE, test_fraction=0.0)
     if not n_added:
         return newest, "no rating was added"
-    judging = replace(newest, validation_fraction=min(LARGEST_SHARE, n_added / newer.n_ratings))
+    share = min(LARGEST_SHARE, _SHARE_OF_ADDED * n_added / newer.n_ratings)
+    judging = replace(newest, validation_fraction=share)
     n_users = len(new_ratings(older, newer, judging).users)
     if n_users < FEWEST_USERS:
         return newest, (

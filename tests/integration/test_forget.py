@@ -43,6 +43,7 @@ def run(source, database_url, broker_url, tmp_path, monkeypatch) -> Run:
         "STATE_DIR": str(tmp_path / "state"),
         "DATA_DIR": str(source.data_dir),
         "START_SERVICES": "false",
+        "MAX_CHANGED": "0.9",
     }
     for name, value in places.items():
         monkeypatch.setenv(name, value)

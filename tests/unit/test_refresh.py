@@ -48,8 +48,8 @@ NEWER = [*OLDER[:4], *ADDED, ("3", "d", 4, 14)]
 
 
 def many(n_users: int, n_added: int) -> tuple[Dataset, Dataset]:
-    """Users with four ratings each, and a fifth, later, of the first `n_added` of them."""
-    older = [(str(u), item, 5, 10 * u + place) for u in range(n_users) for place, item in enumerate("abcd")]
+    """Users with two ratings each, and a third, later, of the first `n_added` of them."""
+    older = [(str(u), item, 5, 10 * u + place) for u in range(n_users) for place, item in enumerate("ab")]
     added = [(str(u), "e", 5, 10_000 + u) for u in range(n_added)]
     return make(older), make(older + added)
 
@@ -92,23 +92,23 @@ def test_what_judges_is_relevant_and_new_and_of_users_in_both_versions():
     assert newer.item_ids[judging.item].tolist() == ["c", "e"]
 
 
-def test_as_many_of_the_newest_are_held_out_as_were_added():
-    """12 of 212, so 12 are; 19 of 99 would be more than a tenth."""
-    older, newer = many(50, 12)
+def test_half_as_many_of_the_newest_are_held_out_as_were_added():
+    """24 of 124, so 12 are; half of 100 of 300 would be more than a tenth."""
+    older, newer = many(50, 24)
     protocol, why_not = rehearsal_protocol(older, newer, PROTOCOL)
     assert (protocol.split, protocol.test_fraction, why_not) == ("temporal", 0, None)
     held_out = split_ratings(newer, protocol).validation
     assert len(held_out) in (12, 13)
     assert protocol.k == PROTOCOL.k
-    protocol, why_not = rehearsal_protocol(*many(20, 19), PROTOCOL)
-    assert protocol.validation_fraction == 0.1
+    protocol, why_not = rehearsal_protocol(*many(100, 100), PROTOCOL)
+    assert (protocol.validation_fraction, why_not) == (0.1, None)
 
 
 def test_too_few_users_judge_nothing():
-    """9 users with an added rating: fewer than 10."""
-    protocol, why_not = rehearsal_protocol(*many(50, 9), PROTOCOL)
+    """Some 8 users have the newest half of 16 added ratings: fewer than 10."""
+    protocol, why_not = rehearsal_protocol(*many(50, 16), PROTOCOL)
     assert (protocol.split, protocol.validation_fraction) == ("temporal", 0.1)
-    assert why_not.startswith("9 ratings were added, and 9 users")
+    assert why_not.startswith("16 ratings were added, and ")
 
 
 def test_nothing_added_judges_nothing():
