@@ -208,7 +208,7 @@ def _judge(work: _Work, rehearsal: Trial) -> Check:
     of_user = np.full(newer.n_users, np.nan)
     of_user[places(results.user_ids, newer.user_ids)] = results.values["ndcg"]
     lists = store.stored_recommendations(engine, work.served.trial_id, older)
-    served = lists_in(newer, older, lists, split_ratings(newer, protocol).train)
+    served = lists_in(newer, older, lists, split_ratings(newer, protocol).train, judging.users)
     return check_newest(
         of_user[judging.users],
         ndcg_of_users(served, judging, newer.n_items, protocol.k),

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from scheduler.commands import refresh as refreshing
 from scheduler.commands.refresh import refresh
+from scheduler.commands.results import recommend
 from scheduler.commands.services import status
 from scheduler.commands.sweeps import cancel
 from shared import store
@@ -191,6 +192,11 @@ def test_a_source_that_grew_is_learned_checked_and_served(engine, promoted, sour
     again = run()
     assert (again.exit_code, "Nothing changed" in again.stdout) == (0, True)
     assert len(store.list_promotions(engine, NAME)) == 2
+    # Who came after the sweep is shown what is served.
+    assert f", sweep {promoted} on {NAME}" in run(recommend, RECSWEEP_USER="1").stdout
+    assert (
+        f"User 42, {REFIT} (served), sweep {served.sweep_id} on" in run(recommend, RECSWEEP_USER="42").stdout
+    )
 
 
 def test_a_rehearsal_knows_nothing_of_what_judges_it(engine, promoted, source, run):

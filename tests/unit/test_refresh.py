@@ -127,7 +127,9 @@ def test_lists_served_lose_what_their_users_rated_meanwhile_and_move_up():
     older = make(OLDER)
     newer = make([*OLDER[:4], *ADDED], items=ITEMS[:-1])
     lists = lists_of(older, {"1": "hc", "2": "bde", "3": "ab"})
-    found = lists_in(newer, older, lists, np.arange(newer.n_ratings))
+    found = lists_in(newer, older, lists, np.arange(newer.n_ratings), np.arange(newer.n_users))
+    asked = lists_in(newer, older, lists, np.arange(newer.n_ratings), np.array([0]))
+    assert len(asked.rank) == 0
     shown = zip(newer.user_ids[found.user_index], found.rank, newer.item_ids[found.item_index], strict=True)
     assert [(str(user), int(rank), str(item)) for user, rank, item in shown] == [("2", 1, "d"), ("2", 2, "e")]
 
