@@ -98,9 +98,17 @@ verify: $(SETUP) ## recompute the metrics from the saved models, check every sto
 promote: $(SETUP) ## train a trial on all ratings and serve it: make promote TRIAL=label [REFIT=0 NOTE="why"]
 	@$(RECSWEEP) promote
 
+.PHONY: refresh
+refresh: $(SETUP) ## read the source of what is promoted again; if it changed, train, check and serve anew [DATASET=name MARGIN=0.1 COVERAGE=0.9 MAX_CHANGED=0.5]
+	@$(RECSWEEP) refresh
+
 .PHONY: rollback
 rollback: $(SETUP) ## serve again what was served before the last promotion
 	@$(RECSWEEP) rollback
+
+.PHONY: forget
+forget: $(SETUP) ## remove a user from all lists and prepared data: make forget USER=2000 [DATASET=name YES=1]
+	@$(RECSWEEP) forget
 
 .PHONY: prune
 prune: $(SETUP) ## delete old sweeps: make prune KEEP=3 [YES=1]

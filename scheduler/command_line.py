@@ -5,9 +5,11 @@ import click
 from scheduler.commands.access import analyst, psql
 from scheduler.commands.comparison import compare_trials
 from scheduler.commands.data import data
+from scheduler.commands.forgetting import forget
 from scheduler.commands.housekeeping import clean, prune
 from scheduler.commands.promotion import promote
 from scheduler.commands.questions import queries, query
+from scheduler.commands.refresh import refresh
 from scheduler.commands.results import leaderboard, recommend
 from scheduler.commands.services import down, flower, logs, status, watch
 from scheduler.commands.serving import rollback
@@ -22,7 +24,7 @@ def recsweep() -> None:
 
 for command in (
     *(data, sweep, status, cancel, leaderboard, compare_trials, recommend),
-    *(queries, query, verify, promote, rollback, prune, analyst),
+    *(queries, query, verify, promote, refresh, rollback, forget, prune, analyst),
     *(psql, flower, logs, watch, down, clean),
 ):
     recsweep.add_command(command)

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from shared import store
 from shared.artifacts import delete_artifact
 from shared.datasets import Dataset, load_prepared
+from shared.datasets.prepared import remove_copies
 from shared.errors import DatasetError, FailureReason, StoreError, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
@@ -133,6 +134,7 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
     url = log_url(artifact_root, claim)
     _patiently(lambda: store.record_log(engine, claim.trial_id, claim.attempt, url), "note where the log is")
     keep_compiled_programs(load_settings().cache_dir)
+    _drop_forgotten(engine)
     dataset = _dataset(artifact_root, claim.fingerprint)
     result = run_trial(
         claim,
@@ -209,6 +211,13 @@ def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
     if isinstance(error, DatasetError | FileNotFoundError):
         return "dataset", message
     return "error", f"{type(error).__name__}: {message}"
+
+
+def _drop_forgotten(engine: Engine) -> None:
+    """Remove copies of prepared data sets that still hold somebody who was forgotten since."""
+    cache_dir = load_settings().cache_dir
+    for fingerprint, at in _patiently(lambda: store.forgotten_at(engine), "ask who was forgotten").items():
+        remove_copies(fingerprint, cache_dir, older_than=at.timestamp())
 
 
 @lru_cache(maxsize=1)

@@ -81,18 +81,24 @@ def run_trial(
     )
     if claim.refit_of is not None:
         log.write(f"refit of trial {claim.refit_of}: it learns from all {dataset.n_ratings:,} ratings")
+    if claim.refreshed_from is not None:
+        log.write(
+            f"rehearsal after trial {claim.refreshed_from}: the newest ratings judge it at its end alone"
+        )
     try:
         # An attempt that is killed before its first epoch has a log too.
         log.save()
         architecture, training = claim.config.architecture, claim.config.training
         require_memory(architecture, dataset)
         split = split_of(claim.refit_of, dataset, claim.protocol)
-        data = fit_data(dataset, split, claim.protocol)
+        # What judges a rehearsal beside the lists that are served must not choose its epochs.
+        fitted_by = split if claim.refreshed_from is None else Split(split.train, split.validation[:0])
+        data = fit_data(dataset, fitted_by, claim.protocol)
         family = family_of(architecture)
         n_epochs = claim.n_epochs or (training.max_epochs if training else None)
         started = time.perf_counter()
         objective_of = objective_on_validation(
-            dataset, split, claim.protocol, predicts_ratings=architecture.predicts_ratings
+            dataset, fitted_by, claim.protocol, predicts_ratings=architecture.predicts_ratings
         )
         if n_epochs is not None and objective_of is None:
             log.write(f"{claim.protocol.objective} cannot be measured here: training does not stop by it")

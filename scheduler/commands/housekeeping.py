@@ -10,12 +10,12 @@ from shared.console import confirm, console
 from shared.settings import load_settings
 from shared.store import OldSweep
 
-_YES_OPTION = click.option("--yes", envvar="YES", is_flag=True, help="Do not ask.")
+YES_OPTION = click.option("--yes", envvar="YES", is_flag=True, help="Do not ask.")
 
 
 @click.command()
 @click.option("--keep", envvar="KEEP", type=click.IntRange(min=1), default=3, help="Newest sweeps to keep.")
-@_YES_OPTION
+@YES_OPTION
 def prune(keep: int, yes: bool) -> None:
     """Delete all but the newest sweeps of each data set, with their recommendations, models and logs."""
     engine, _ = open_store()
@@ -39,7 +39,7 @@ def prune(keep: int, yes: bool) -> None:
 
 
 @click.command()
-@_YES_OPTION
+@YES_OPTION
 def clean(yes: bool) -> None:
     """Stop all services and delete the results, models and caches of this machine."""
     settings = load_settings()

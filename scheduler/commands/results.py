@@ -168,6 +168,12 @@ def recommend(user_id: str | None, history: str | None, label: str | None, sweep
     trial_id, title = _find_trial(engine, sweep, label)
     recommended = store.recommendations_of(engine, trial_id, user_id)
     rated = store.rating_predictions_of(engine, trial_id, user_id)
+    served = store.served_trial(engine, sweep.dataset_name)
+    if not rated and not recommended and label is None and served is not None:
+        # Somebody who is newer than the sweep, and whom a refresh has brought.
+        recommended = store.recommendations_of(engine, served.trial_id, user_id)
+        rated = store.rating_predictions_of(engine, served.trial_id, user_id)
+        title, sweep = f"{served.label} (served)", store.get_sweep(engine, served.sweep_id)
     if not rated and not recommended:
         raise SpecError(f"user {user_id!r} is not in data set {sweep.dataset_name}")
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)

@@ -61,6 +61,9 @@ def status() -> None:
     for refit in store.open_refits(engine):
         epoch = "" if refit.epoch is None else f", epoch {refit.epoch}"
         console.print(f"Refit {refit.label} of sweep {refit.sweep_id}: {refit.status}{epoch}")
+    for trial in store.open_rehearsals(engine):
+        name = store.get_sweep(engine, trial.sweep_id).dataset_name
+        console.print(f"Refresh of {name}, {trial.label} of sweep {trial.sweep_id}: {trial.status}")
 
 
 def _workers_text(broker_url: str) -> str:

@@ -7,7 +7,7 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
-from scheduler.commands.named_data import data_options, read_named_data
+from scheduler.commands.named_data import data_options, leave_out_forgotten, resolve_named_data
 from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, database_folder, ensure_services
@@ -50,10 +50,11 @@ def sweep(  # noqa: PLR0917  Its options.
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
     spec = read_spec(find_sweep_file(sweep_name))
-    dataset = read_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
-    spec = suited_to(spec, dataset)
+    resolved = resolve_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
+    spec = suited_to(spec, resolved.dataset)
     endpoints = ensure_services(settings, workers)
     engine = create_engine(endpoints.database_url)
+    dataset = leave_out_forgotten(engine, resolved.dataset)
     console.print(
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
@@ -65,7 +66,9 @@ def sweep(  # noqa: PLR0917  Its options.
     if dry_run:
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
-    stored_sweep, plan = dispatch(engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh)
+    stored_sweep, plan = dispatch(
+        engine, endpoints.broker_url, artifact_root, spec, dataset, fresh=fresh, source=resolved.source
+    )
     trial_ids = [trial.trial_id for trial in store.sweep_trials(engine, stored_sweep.sweep_id)]
     remove_old_checkpoints(settings.artifacts, trial_ids)
     try:
@@ -88,12 +91,13 @@ def sweep(  # noqa: PLR0917  Its options.
 @click.command()
 @SWEEP_OPTION
 def cancel(sweep_name: str | None) -> None:
-    """Stop the latest sweep and its refits: queued trials never start, running ones stop within seconds."""
+    """Stop the latest sweep, its refits and refreshes of its data set: queued trials never start."""
     engine, _ = open_store()
     stored_sweep = require_sweep(engine, sweep_name)
     refits = store.refits_of_sweep(engine, stored_sweep.sweep_id)
     open_refits = [refit.label for refit in refits if refit.status in ("queued", "running")]
     n_queued, n_running = store.cancel_sweep(engine, stored_sweep.sweep_id)
+    _cancel_refreshes(engine, stored_sweep.dataset_name)
     if n_queued + n_running == 0:
         console.print(f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: nothing to cancel")
         return
@@ -103,6 +107,16 @@ def cancel(sweep_name: str | None) -> None:
     )
     if open_refits:
         console.print(f"Among them {', '.join(open_refits)}, which `make promote` takes up again.")
+
+
+def _cancel_refreshes(engine: Engine, dataset_name: str) -> None:
+    for one in store.list_sweeps(engine):
+        is_of_it = one.is_refresh and one.dataset_name == dataset_name
+        if is_of_it and any(store.cancel_sweep(engine, one.sweep_id)):
+            console.print(
+                f"A refresh of {dataset_name} was stopped too (sweep {one.sweep_id}); `make refresh` takes "
+                "it up again."
+            )
 
 
 def _print_plan(spec: SweepSpec, plan: Plan) -> None:

@@ -52,6 +52,7 @@ _PASSED = (
         "B",
     ),
     *("HISTORY", "METRIC", "KEEP", "NOTE", "YES", "ANALYST_PASSWORD", "TERM"),
+    *("MARGIN", "COVERAGE", "MAX_CHANGED"),
 )
 
 
@@ -128,7 +129,7 @@ def is_up() -> int:
 def run(arguments: list[str]) -> int:
     """Run a command of the product in the scheduler's container; keys, such as Ctrl-C, go to it directly."""
     environment = dict(os.environ)
-    if arguments[0] in ("sweep", "data"):
+    if arguments[0] in ("sweep", "data", "refresh"):
         _prepare_data(environment, scale=arguments[0] == "sweep")
     history = environment.get("HISTORY", "")
     if arguments[0] == "recommend" and _is_file(history):

@@ -68,18 +68,25 @@ def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> list[Tri
 
 
 def dispatch(
-    engine: Engine, broker_url: str, artifact_root: str, spec: SweepSpec, dataset: Dataset, *, fresh: bool
+    engine: Engine,
+    broker_url: str,
+    artifact_root: str,
+    spec: SweepSpec,
+    dataset: Dataset,
+    *,
+    fresh: bool,
+    source: str | None = None,
 ) -> tuple[Sweep, Plan]:
     """Store the data set, the sweep and its trials, then publish what has no message yet.
 
-    `fresh` starts a new sweep beside the stored one.
+    `fresh` starts a new sweep beside the stored one. `source`: what gave the data set just now.
     """
     store_prepared(artifact_root, dataset)
     open_sweep = store.create_sweep if fresh else store.ensure_sweep
     sweep = open_sweep(
         engine,
         spec.name,
-        store.save_dataset(engine, dataset),
+        store.save_dataset(engine, dataset, source),
         spec=dict(spec.document),
         protocol=spec.protocol,
         code_version=code_version(),

@@ -24,12 +24,25 @@ def find_chosen(engine: Engine, sweep: Sweep, label_or_id: str) -> Trial:
             f"only a succeeded trial of sweep {sweep.sweep_id} can be promoted; got {label_or_id!r}: {state};"
             " see `make leaderboard`"
         )
-    newest = next(one for one in store.list_sweeps(engine) if one.dataset_name == sweep.dataset_name)
+    served = store.served_trial(engine, sweep.dataset_name)
+    # What a refresh read counts once it is served: it may have been refused.
+    newest = next(
+        one
+        for one in store.list_sweeps(engine)
+        if one.dataset_name == sweep.dataset_name
+        and (not one.is_refresh or (served is not None and one.sweep_id == served.sweep_id))
+    )
     if newest.dataset_id != sweep.dataset_id:
         raise SpecError(
             f"a refit learns from the newest ratings of {sweep.dataset_name}, version {newest.fingerprint}; "
             f"sweep {sweep.sweep_id} was run on version {sweep.fingerprint}: run `make sweep "
             f"SWEEP={shlex.quote(sweep.name)}` on the newest, or serve the trial as it is with REFIT=0"
+        )
+    if store.count_forgotten(engine, sweep.dataset_id):
+        raise SpecError(
+            f"users of version {sweep.fingerprint} of {sweep.dataset_name} were forgotten, so it is learned "
+            f"from no more: run `make sweep SWEEP={shlex.quote(sweep.name)}` on what its source gives "
+            "now, or serve the trial as it is with REFIT=0"
         )
     return trial
 

@@ -6,8 +6,10 @@ have none and stay as they are, and so does a data set's fingerprint.
 
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,12 @@ def store_prepared(artifact_root: str, dataset: Dataset) -> None:
         write_large_artifact(url, dataset.write)
 
 
+def has_prepared(artifact_root: str, fingerprint: str) -> bool:
+    """Whether `load_prepared` finds a file of this fingerprint."""
+    folders = (artifact_root, artifact_root.rpartition("/")[0])
+    return any(artifact_exists(_url(folder, fingerprint)) for folder in folders)
+
+
 def load_prepared(artifact_root: str, fingerprint: str, cache_dir: Path) -> Dataset:
     """The data set of this fingerprint, mapped; raises DatasetError when it is gone or damaged.
 
@@ -53,16 +61,43 @@ def load_prepared(artifact_root: str, fingerprint: str, cache_dir: Path) -> Data
     raise DatasetError(f"the prepared data set {url} is gone: `make sweep` prepares it again")
 
 
+def replace_prepared(artifact_root: str, fingerprint: str, dataset: Dataset, cache_dir: Path) -> None:
+    """Put other ratings in place of those of a fingerprint, wherever they lie, and drop the copies here.
+
+    For those who were forgotten: the file keeps the name under which trials look for it.
+    """
+    for folder in (artifact_root, artifact_root.rpartition("/")[0]):
+        if artifact_exists(_url(folder, fingerprint)):
+            content = BytesIO()
+            dataset.write(content)
+            write_artifact(_url(folder, fingerprint), content.getvalue())
+        if dataset.user_traits is not None and artifact_exists(_traits_url(folder, fingerprint)):
+            write_artifact(_traits_url(folder, fingerprint), _pack_traits(dataset.user_traits))
+    remove_copies(fingerprint, cache_dir)
+
+
+def remove_copies(fingerprint: str, cache_dir: Path, older_than: float = inf) -> None:
+    """Remove what this machine keeps of a prepared data set, if it is older than this time (seconds)."""
+    for copy in cache_dir.glob(f"{fingerprint}.*"):
+        with suppress(FileNotFoundError):
+            if copy.stat().st_mtime < older_than:
+                copy.unlink()
+
+
 def _store_traits(url: str, dataset: Dataset, traits: npt.NDArray[np.str_]) -> None:
     if not artifact_exists(url):
-        content = BytesIO()
-        np.savez_compressed(content, allow_pickle=False, user_traits=traits)
-        write_artifact(url, content.getvalue())
+        write_artifact(url, _pack_traits(traits))
     elif not np.array_equal(_read_traits(url, read_artifact(url)), traits):
         raise DatasetError(
             f"the ratings of {dataset.name} are stored with other users ({url}), from which trials have "
             "learned; the file of users must stay as it was. Restore it, or run `make clean` to begin anew."
         )
+
+
+def _pack_traits(traits: npt.NDArray[np.str_]) -> bytes:
+    content = BytesIO()
+    np.savez_compressed(content, allow_pickle=False, user_traits=traits)
+    return content.getvalue()
 
 
 def _load_traits(folders: Sequence[str], fingerprint: str, cache_dir: Path) -> npt.NDArray[np.str_] | None:

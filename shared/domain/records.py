@@ -16,7 +16,11 @@ LeaseState = Literal["held", "cancelled", "superseded"]
 
 @dataclass(frozen=True)
 class Sweep:
-    """One stored sweep; `lists_kept`: of how many of its best trials lists are kept, None: of all."""
+    """One stored sweep.
+
+    `is_refresh`: made by `make refresh`, not from a sweep file. `lists_kept`: of how many of its best trials
+    lists are kept, None: of all.
+    """
 
     sweep_id: int
     name: str
@@ -28,6 +32,19 @@ class Sweep:
     code_version: str
     created_at: datetime
     lists_kept: int | None = None
+    is_refresh: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """One stored version of a data set's ratings, and from where it was read; None where nobody knows."""
+
+    dataset_id: int
+    name: str
+    fingerprint: str
+    source: str | None
+    source_read_at: datetime | None
+    n_forgotten: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,8 @@ class Trial:
 
     `config_hash` and `label` are those it was stored with. `objective` is the value of the sweep's objective
     on validation, None where it was not measured. `refit_of` is the id of the chosen trial where it is a
-    refit. `n_epochs`: the most that it may have. `has_lists`: False where they were removed.
+    refit, `refreshed_from` that of the trial served before where it is the rehearsal of a refresh.
+    `n_epochs`: the most that it may have. `has_lists`: False where they were removed.
     """
 
     trial_id: int
@@ -59,6 +77,7 @@ class Trial:
     best_epoch: int | None = None
     model_url: str | None = None
     refit_of: int | None = None
+    refreshed_from: int | None = None
     n_epochs: int | None = None
     has_lists: bool = True
 
@@ -84,8 +103,9 @@ class QueuedTrial:
 class Claim:
     """The right to run one attempt of a trial, and all that is needed to run it.
 
-    `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings; `n_epochs` is
-    how many epochs it has then, those that were best for the chosen trial, where the family has any.
+    `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings;
+    `refreshed_from` that of the trial served before where it is the rehearsal of a refresh. `n_epochs` is how
+    many epochs it has then, those of the trial it is made after, where the family has any.
     """
 
     trial_id: int
@@ -97,6 +117,7 @@ class Claim:
     dataset_name: str
     fingerprint: str
     refit_of: int | None = None
+    refreshed_from: int | None = None
     n_epochs: int | None = None
 
 
@@ -228,6 +249,30 @@ class ServedTrial:
     k: int
     ndcg: float | None
     popularity_ndcg: float | None
+
+
+@dataclass(frozen=True)
+class ListChange:
+    """The lists of a later trial beside those of an earlier one.
+
+    `n_users` have a list of the later; `n_entries` of these lists are of the `n_common_users` who have one of
+    the earlier too, and `n_changed` of them are not in that one.
+    """
+
+    n_users: int
+    n_common_users: int
+    n_entries: int
+    n_changed: int
+
+
+@dataclass(frozen=True)
+class ShapedModels:
+    """The trials of a sweep that learned from ratings of somebody who was forgotten; `served`: of these."""
+
+    sweep_id: int
+    sweep_name: str
+    labels: tuple[str, ...]
+    served: tuple[str, ...]
 
 
 @dataclass(frozen=True)

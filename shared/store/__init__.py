@@ -7,9 +7,11 @@ may succeed later.
 from shared.domain.records import (
     TRIAL_STATUSES,
     Claim,
+    DatasetVersion,
     Difference,
     LeaderboardRow,
     LeaseState,
+    ListChange,
     OldSweep,
     Promotion,
     Query,
@@ -17,6 +19,7 @@ from shared.domain.records import (
     RatingPrediction,
     Recommendation,
     ServedTrial,
+    ShapedModels,
     Sweep,
     SweepProgress,
     Trial,
@@ -28,13 +31,24 @@ from shared.errors import FailureReason
 from shared.store.access import grant_analyst
 from shared.store.checks import list_checks, verify_recommendations
 from shared.store.claims import claim_trial, extend_lease
-from shared.store.datasets import find_dataset, save_dataset
+from shared.store.datasets import dataset_names, dataset_versions, find_dataset, save_dataset
 from shared.store.ends import end_lost_attempt, fail_trial, recover_lost_trials, release_trial
+from shared.store.forgotten import (
+    ForgottenUsers,
+    check_nothing_open,
+    count_forgotten,
+    forget_user,
+    forgotten_at,
+    forgotten_users,
+    shaped_models,
+    versions_with_lists,
+)
 from shared.store.installation import artifact_root
 from shared.store.kept_lists import RemovedLists, lists_gone, remove_surplus_lists, slow_removals
 from shared.store.pruning import old_sweeps, prune_sweeps
 from shared.store.queries import list_queries, run_query
 from shared.store.refits import open_refits, queue_refit, refits_of_sweep
+from shared.store.refreshes import compare_lists, ensure_refresh, open_rehearsals, refresh_lock
 from shared.store.reports import (
     kept_by_its_version,
     leaderboard,
@@ -47,7 +61,13 @@ from shared.store.reports import (
     sweep_progress,
 )
 from shared.store.results import finish_trial, record_epoch
-from shared.store.serving import list_promotions, promote_trial, rollback_promotion, served_trial
+from shared.store.serving import (
+    list_promotions,
+    promote_trial,
+    promoted_names,
+    rollback_promotion,
+    served_trial,
+)
 from shared.store.sweeps import (
     create_sweep,
     ensure_sweep,
@@ -74,11 +94,14 @@ from shared.store.verdicts import judged_state, ranked_trials, save_verdicts, sw
 __all__ = [
     "TRIAL_STATUSES",
     "Claim",
+    "DatasetVersion",
     "Difference",
     "EpochRecord",
     "FailureReason",
+    "ForgottenUsers",
     "LeaderboardRow",
     "LeaseState",
+    "ListChange",
     "OldSweep",
     "Promotion",
     "Query",
@@ -90,6 +113,7 @@ __all__ = [
     "Recommendation",
     "RemovedLists",
     "ServedTrial",
+    "ShapedModels",
     "StoredUserResults",
     "Sweep",
     "SweepProgress",
@@ -102,9 +126,15 @@ __all__ = [
     "artifact_root",
     "attempt_logs",
     "cancel_sweep",
+    "check_nothing_open",
     "claim_trial",
+    "compare_lists",
+    "count_forgotten",
     "create_sweep",
+    "dataset_names",
+    "dataset_versions",
     "end_lost_attempt",
+    "ensure_refresh",
     "ensure_sweep",
     "extend_lease",
     "fail_trial",
@@ -112,6 +142,9 @@ __all__ = [
     "find_sweep",
     "find_trial",
     "finish_trial",
+    "forget_user",
+    "forgotten_at",
+    "forgotten_users",
     "get_sweep",
     "get_trial",
     "grant_analyst",
@@ -129,8 +162,10 @@ __all__ = [
     "metrics_of",
     "old_sweeps",
     "open_refits",
+    "open_rehearsals",
     "parts_with_user_results",
     "promote_trial",
+    "promoted_names",
     "prune_sweeps",
     "queue_refit",
     "queued_trials",
@@ -141,6 +176,7 @@ __all__ = [
     "record_log",
     "recover_lost_trials",
     "refits_of_sweep",
+    "refresh_lock",
     "release_trial",
     "remove_surplus_lists",
     "requeue_trials",
@@ -149,6 +185,7 @@ __all__ = [
     "save_dataset",
     "save_verdicts",
     "served_trial",
+    "shaped_models",
     "slow_removals",
     "stored_rating_predictions",
     "stored_recommendations",
@@ -158,4 +195,5 @@ __all__ = [
     "sweeps_to_judge",
     "verdicts_of",
     "verify_recommendations",
+    "versions_with_lists",
 ]

@@ -33,7 +33,7 @@ def claim_trial(
                     finished_at = null, lease_expires_at = clock_timestamp() + make_interval(secs => :lease)
                 where trial_id = :trial_id and attempt < attempts_allowed and cancel_requested_at is null
                     and (status = 'queued' or (status = 'running' and lease_expires_at < clock_timestamp()))
-                returning attempt, sweep_id, label, config, refit_of
+                returning attempt, sweep_id, label, config, refit_of, refreshed_from
             """),
             {"trial_id": trial_id, "worker": worker, "lease": lease_seconds},
         ).first()
@@ -52,12 +52,12 @@ def claim_trial(
             text("""
                 select
                     sweeps.protocol, datasets.name, datasets.fingerprint,
-                    (select best_epoch from trials where trial_id = :refit_of) as n_epochs
+                    (select best_epoch from trials where trial_id = :made_after) as n_epochs
                 from sweeps
                 join datasets using (dataset_id)
                 where sweeps.sweep_id = :sweep_id
             """),
-            {"sweep_id": row.sweep_id, "refit_of": row.refit_of},
+            {"sweep_id": row.sweep_id, "made_after": row.refit_of or row.refreshed_from},
         ).one()
     try:
         return Claim(
@@ -70,6 +70,7 @@ def claim_trial(
             dataset_name=sweep.name,
             fingerprint=sweep.fingerprint,
             refit_of=row.refit_of,
+            refreshed_from=row.refreshed_from,
             n_epochs=sweep.n_epochs,
         )
     except ValueError as error:

@@ -10,12 +10,15 @@ from shared.store.database import transaction
 from shared.store.partitions import drop_partitions
 from shared.store.serving import lock_datasets
 
-# Every sweep but the newest `keep` of each data set's name, with what forbids its deletion.
+# Every sweep but the newest `keep` of each data set's name, with what forbids its deletion. Refreshes are
+# counted apart: one a night would soon leave none of the sweeps that a person made.
 _OLD = """
     with numbered as (
         select
             sweeps.sweep_id, sweeps.name, sweeps.created_at, datasets.name as dataset_name,
-            row_number() over (partition by datasets.name order by sweeps.sweep_id desc) as place
+            row_number() over (
+                partition by datasets.name, sweeps.is_refresh order by sweeps.sweep_id desc
+            ) as place
         from sweeps
         join datasets using (dataset_id)
     ),

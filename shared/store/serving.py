@@ -51,6 +51,9 @@ _HISTORY = text("""
     where datasets.name = :dataset_name
     order by promotions.promotion_id desc
 """)
+_PROMOTED_NAMES = text("""
+    select dataset_name from serving_trials where is_promoted order by dataset_name
+""")
 _SERVED = text("""
     with popularity as (
         select leaderboard.sweep_id, leaderboard.ndcg
@@ -79,10 +82,19 @@ def served_trial(engine: Engine, dataset_name: str) -> ServedTrial | None:
     return None if row is None else ServedTrial(**row._asdict())
 
 
-def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: str = "") -> Promotion:
+def promoted_names(engine: Engine) -> list[str]:
+    """The names of the data sets for which a trial is promoted."""
+    with transaction(engine) as connection:
+        return list(connection.scalars(_PROMOTED_NAMES))
+
+
+def promote_trial(
+    engine: Engine, label_or_id: str | int, sweep_id: int, note: str = "", *, instead_of: int | None = None
+) -> Promotion:
     """Serve a succeeded trial of a sweep for its data set until another is promoted or this rolled back.
 
     Gives the promotion in force where it is of this trial already, so that a rollback leads to another one.
+    `instead_of`: raises StoreError unless it is the trial of this id that is promoted until now.
     """
     with transaction(engine) as connection:
         trial = connection.execute(_FIND_TRIAL, {"sweep_id": sweep_id, "name": str(label_or_id)}).first()
@@ -99,6 +111,11 @@ def promote_trial(engine: Engine, label_or_id: str | int, sweep_id: int, note: s
             raise StoreError(
                 f"a trial without lists cannot be served as it is: those of {trial.label} were removed, as "
                 "`[lists] keep` keeps those of better ones; without REFIT=0 it is promoted with new ones"
+            )
+        if instead_of is not None and (in_force is None or in_force.trial_id != instead_of):
+            raise StoreError(
+                f"{trial.label} was to replace trial {instead_of} for data set {trial.dataset_name}, but "
+                "somebody has promoted another one or rolled it back meanwhile: nothing was promoted"
             )
         row = {
             "dataset_id": trial.dataset_id,

@@ -15,8 +15,8 @@ from shared.store.partitions import add_partitions
 _SELECT = """
     select
         sweeps.sweep_id, sweeps.name, sweeps.dataset_id, sweeps.protocol, sweeps.code_version,
-        sweeps.created_at, datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic,
-        sweeps.lists_kept
+        sweeps.created_at, sweeps.is_refresh, sweeps.lists_kept,
+        datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic
     from sweeps
     join datasets using (dataset_id)
 """
@@ -27,14 +27,18 @@ _NEWEST = text(
     _SELECT
     + """
     where sweeps.name = :name and sweeps.dataset_id = :dataset_id and sweeps.protocol_hash = :protocol_hash
+        and not sweeps.is_refresh
     order by sweeps.sweep_id desc
     limit 1
 """
 )
 _INSERT = text("""
-    insert into sweeps (name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version, lists_kept)
+    insert into sweeps (
+        name, dataset_id, spec, spec_hash, protocol, protocol_hash, code_version, lists_kept, is_refresh
+    )
     values (
-        :name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version, :lists_kept
+        :name, :dataset_id, :spec, :spec_hash, :protocol, :protocol_hash, :code_version, :lists_kept,
+        :is_refresh
     )
     returning sweep_id
 """).bindparams(bindparam("spec", type_=JSONB), bindparam("protocol", type_=JSONB))
@@ -71,7 +75,7 @@ def create_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
     `lists_kept`: of how many of its best trials they are kept; None: of all.
     """
     with transaction(engine) as connection:
-        return _create(
+        return add_sweep(
             connection,
             name,
             dataset_id,
@@ -103,7 +107,7 @@ def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
             kept = {"sweep_id": row.sweep_id, "lists_kept": lists_kept}
             connection.execute(_KEEP_LISTS, kept)
             return _sweep(connection.execute(_OF_ID, kept).one())
-        return _create(
+        return add_sweep(
             connection,
             name,
             dataset_id,
@@ -131,13 +135,12 @@ def get_sweep(engine: Engine, sweep_id: int) -> Sweep:
 
 
 def latest_sweep(engine: Engine, name: str | None = None) -> Sweep | None:
-    """The newest sweep, of any name if none is given."""
-    stored = list_sweeps(engine, name)
-    return stored[0] if stored else None
+    """The newest sweep of a sweep file, of any name if none is given: a refresh is none."""
+    return next((one for one in list_sweeps(engine, name) if not one.is_refresh), None)
 
 
 def list_sweeps(engine: Engine, name: str | None = None) -> list[Sweep]:
-    """All sweeps, newest first, of any name if none is given."""
+    """All sweeps, refreshes too, newest first, of any name if none is given."""
     with transaction(engine) as connection:
         rows = connection.execute(_ALL if name is None else _OF_NAME, {"name": name})
         return [_sweep(row) for row in rows]
@@ -166,10 +169,11 @@ def _sweep(row: Row[Any]) -> Sweep:
         code_version=row.code_version,
         created_at=row.created_at,
         lists_kept=row.lists_kept,
+        is_refresh=row.is_refresh,
     )
 
 
-def _create(
+def add_sweep(
     connection: Connection,
     name: str,
     dataset_id: int,
@@ -177,8 +181,10 @@ def _create(
     spec: dict[str, Any],
     protocol: Protocol,
     code_version: str,
-    lists_kept: int | None,
+    lists_kept: int | None = None,
+    is_refresh: bool = False,
 ) -> Sweep:
+    """Store a sweep with its partitions, within the transaction of the caller."""
     row = {
         "name": name,
         "dataset_id": dataset_id,
@@ -188,6 +194,7 @@ def _create(
         "protocol_hash": protocol.protocol_hash,
         "code_version": code_version,
         "lists_kept": lists_kept,
+        "is_refresh": is_refresh,
     }
     sweep_id = connection.execute(_INSERT, row).scalar_one()
     add_partitions(connection, sweep_id, lists_kept)

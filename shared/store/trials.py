@@ -21,10 +21,10 @@ SELECT_TRIALS = """
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
         coalesce(measured.value, latest.objective) as objective, trials.best_epoch, trials.model_url,
-        trials.refit_of, trials.lists_removed_at is null as has_lists,
+        trials.refit_of, trials.refreshed_from, trials.lists_removed_at is null as has_lists,
         coalesce(chosen.best_epoch, cast(trials.config -> 'training' ->> 'max_epochs' as integer)) as n_epochs
     from trials
-    left join trials as chosen on chosen.trial_id = trials.refit_of
+    left join trials as chosen on chosen.trial_id = coalesce(trials.refit_of, trials.refreshed_from)
     join sweeps on sweeps.sweep_id = trials.sweep_id
     left join metrics as measured
         on measured.trial_id = trials.trial_id and measured.split = 'validation'
@@ -59,11 +59,11 @@ QUEUED_OF = text(_SELECT_QUEUED + "and trial_id = any(:trial_ids) order by trial
 INSERT_TRIAL = """
     insert into trials (
         sweep_id, label, family, config, config_hash, is_baseline, merge, embedding_size, dense_layers,
-        random_seed, status, max_attempts, attempts_allowed, refit_of
+        random_seed, status, max_attempts, attempts_allowed, refit_of, refreshed_from
     )
     values (
         :sweep_id, :label, :family, :config, :config_hash, :is_baseline, :merge, :embedding_size,
-        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts, :refit_of
+        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts, :refit_of, :refreshed_from
     )
 """
 _ADD = text(
@@ -97,6 +97,7 @@ def trial_row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str
         "random_seed": config.random_seed,
         "max_attempts": max_attempts,
         "refit_of": None,
+        "refreshed_from": None,
     }
 
 

@@ -3,6 +3,7 @@
 with chosen as (
     select coalesce(cast(:sweep_id as integer), max(sweeps.sweep_id)) as sweep_id
     from sweeps
+    where not sweeps.is_refresh
 ),
 
 computed as (

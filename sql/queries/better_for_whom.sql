@@ -3,12 +3,13 @@
 with chosen as (
     select coalesce(cast(:sweep_id as integer), max(sweeps.sweep_id)) as sweep_id
     from sweeps
-    -- A look into the index for each trial, in place of all rows of all sweeps.
-    where exists (
-        select from trials
-        join user_results using (sweep_id, trial_id)
-        where trials.sweep_id = sweeps.sweep_id
-    )
+    where not sweeps.is_refresh
+        -- A look into the index for each trial, in place of all rows of all sweeps.
+        and exists (
+            select from trials
+            join user_results using (sweep_id, trial_id)
+            where trials.sweep_id = sweeps.sweep_id
+        )
 ),
 
 places as (

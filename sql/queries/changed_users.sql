@@ -3,7 +3,8 @@
 with later as (
     select coalesce(cast(:sweep_id as integer), max(trials.sweep_id)) as sweep_id
     from trials
-    where trials.status = 'succeeded'
+    join sweeps using (sweep_id)
+    where trials.status = 'succeeded' and not sweeps.is_refresh
 ),
 
 earlier as (
@@ -11,6 +12,7 @@ earlier as (
     from later
     join sweeps using (sweep_id)
     join sweeps as older on older.dataset_id = sweeps.dataset_id and older.sweep_id < sweeps.sweep_id
+        and not older.is_refresh
     join trials on trials.sweep_id = older.sweep_id and trials.status = 'succeeded'
 ),
 

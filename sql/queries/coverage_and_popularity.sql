@@ -3,7 +3,8 @@
 with chosen as (
     select coalesce(cast(:sweep_id as integer), max(trials.sweep_id)) as sweep_id
     from trials
-    where trials.status = 'succeeded'
+    join sweeps using (sweep_id)
+    where trials.status = 'succeeded' and not sweeps.is_refresh
 ),
 
 listed as (

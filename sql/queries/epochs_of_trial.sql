@@ -3,7 +3,7 @@
 with chosen as (
     select trials.trial_id, trials.label, trials.best_epoch
     from trials
-    where trials.sweep_id = coalesce(cast(:sweep_id as integer), (select max(sweeps.sweep_id) from sweeps))
+    where trials.sweep_id = coalesce(cast(:sweep_id as integer), (select max(sweeps.sweep_id) from sweeps where not sweeps.is_refresh))
         and trials.label = coalesce(cast(:label as text), trials.label)
         and not trials.is_baseline
     order by trials.val_rmse nulls last, trials.label

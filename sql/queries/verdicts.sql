@@ -3,6 +3,8 @@
 with chosen as (
     select coalesce(cast(:sweep_id as integer), max(verdicts.sweep_id)) as sweep_id
     from verdicts
+    join sweeps using (sweep_id)
+    where not sweeps.is_refresh
 )
 
 select

@@ -7,12 +7,12 @@ with in_force as (
     order by datasets.name, promotions.promotion_id desc
 ),
 
--- A sweep of which nothing but baselines succeeded has nothing to offer.
+-- A sweep of which nothing but baselines succeeded has nothing to offer; a refresh is served by its promotion alone.
 newest as (
     select datasets.name as dataset_name, max(sweeps.sweep_id) as sweep_id
     from sweeps
     join datasets using (dataset_id)
-    where sweeps.ended_at is not null
+    where sweeps.ended_at is not null and not sweeps.is_refresh
         and exists (
             select from trials
             where trials.sweep_id = sweeps.sweep_id and trials.status = 'succeeded'

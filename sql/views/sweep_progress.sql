@@ -40,9 +40,10 @@ select
     coalesce(counted.n_with_lists, 0) as n_with_lists
 from sweeps
 join datasets using (dataset_id)
-left join counted using (sweep_id);
+left join counted using (sweep_id)
+where not sweeps.is_refresh;
 
-comment on view sweep_progress is 'How many trials of each sweep are in which state; refits are not counted.';
+comment on view sweep_progress is 'How many trials of each sweep are in which state; refits are not counted, and refreshes are left out.';
 comment on column sweep_progress.n_lost is 'running trials whose lease has expired: their worker is gone';
 comment on column sweep_progress.n_retried is 'trials that needed more than one attempt so far';
 comment on column sweep_progress.best_rmse is 'smallest RMSE of an architecture so far';

@@ -86,6 +86,13 @@ def test_a_sweep_of_version_0_1_is_done(run):
     assert "Sweep 1 small, 8 trials: to run 0, done 8, running 0, failed 0" in result.stdout
 
 
+def test_what_version_0_1_promoted_can_be_refreshed(run):
+    """It noted no source: the name is one of the known sets."""
+    result = run("refresh", "DATASET=ml-100k")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Nothing changed: ml-100k gives the" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "plan"),
     [

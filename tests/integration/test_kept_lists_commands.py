@@ -17,6 +17,7 @@ from scheduler.kept_lists import ListKeeper
 from scheduler.sweep import room
 from shared import store
 from shared.console import console
+from shared.datasets import ResolvedDataset
 from shared.errors import SpecError, StoreError
 from shared.store import Claim
 from tests.factories import make_dataset
@@ -63,7 +64,7 @@ def run(database_url, broker_url, tmp_path, monkeypatch) -> Callable[..., Result
     for name, value in places.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(console, "_width", 1000)
-    monkeypatch.setattr(sweeps, "read_named_data", lambda *_: DATASET)
+    monkeypatch.setattr(sweeps, "resolve_named_data", lambda *_: ResolvedDataset(DATASET, "tiny"))
 
     def call(command, **variables: str) -> Result:
         done = CliRunner(env=variables).invoke(command, [])

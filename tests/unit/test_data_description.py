@@ -67,7 +67,7 @@ def test_splits_are_counted_and_one_that_cannot_be_had_says_why():
 def run(monkeypatch, capsys):
     def show(dataset, *notices, **environment):
         monkeypatch.setattr(
-            named_data, "resolve_dataset", lambda *_: ResolvedDataset(dataset, "toy", notices)
+            named_data, "resolve_dataset", lambda *_: ResolvedDataset(dataset, dataset.name, notices)
         )
         for module in (data_command, named_data):
             monkeypatch.setattr(module, "console", PlainConsole(width=80))
