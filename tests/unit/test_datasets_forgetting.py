@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.datasets import load_prepared, replace_prepared, store_prepared, without_users
-from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.prepare import Item, prepare_dataset, rating_table
 from shared.datasets.prepared import remove_copies
 from shared.errors import DatasetError
 from tests.factories import make_dataset
@@ -16,7 +16,7 @@ ROWS = [("1", "a", 3, 10), ("10", "b", 4, 20), ("2", "a", 5, 30), ("1", "b", 1, 
 
 def prepare(rows):
     users, items, ratings, times = zip(*rows, strict=True)
-    table = RatingTable(
+    table = rating_table(
         np.array(users), np.array(items), np.array(ratings, float), np.array(times, np.int64), "rows"
     )
     return prepare_dataset("rows", table, [Item(item) for item in "abc"])
