@@ -99,7 +99,7 @@ promote: $(SETUP) ## train a trial on all ratings and serve it: make promote TRI
 	@$(RECSWEEP) promote
 
 .PHONY: refresh
-refresh: $(SETUP) ## read the source of what is promoted again; if it changed, train, check and serve anew [DATASET=name MARGIN=0.1 COVERAGE=0.9 MAX_CHANGED=0.5]
+refresh: $(SETUP) ## read the ratings again; if they changed, train, check and serve anew [DATASET=name MARGIN=0.1 …]
 	@$(RECSWEEP) refresh
 
 .PHONY: rollback

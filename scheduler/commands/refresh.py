@@ -148,8 +148,8 @@ def _refresh(
     older = load_prepared(root, served.fingerprint, settings.cache_dir)
     work = _Work(settings, endpoints, engine, name, served, older, newer, bounds)
     console.print(
-        f"{name}: {source} has changed, from {_counted(older)}, version {served.fingerprint}, to "
-        f"{_counted(newer)}, version {newer.fingerprint}"
+        f"{name} has changed: its source {source} gave {_counted(older)}, version {served.fingerprint}, "
+        f"and gives {_counted(newer)}, version {newer.fingerprint}"
     )
     # Before anything is stored or trained: a source that was cut short costs nothing.
     _require(work, check_users_kept(older, newer, bounds))

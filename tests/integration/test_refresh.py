@@ -166,8 +166,8 @@ def test_a_source_that_grew_is_learned_checked_and_served(engine, promoted, sour
     assert done.exit_code == 0, done.stdout
     assert taken == ["ease", REFIT]
     for line in (
-        f"{NAME}: {NAME} has changed, from 400 ratings of 40 users",
-        "to 540 ratings of 42 users",
+        f"{NAME} has changed: its source {NAME} gave 400 ratings of 40 users",
+        "and gives 540 ratings of 42 users",
         "users still there: 40 of 40 (100.0%); at least 90.0%: passed",
         "what is new: ndcg@5 ",
         "of the lists served, difference ",
