@@ -49,7 +49,7 @@ from shared.datasets import (
 )
 from shared.datasets.sources.left_out import OnError
 from shared.ending import INTERRUPTED, run_in_foreground
-from shared.errors import DatasetError, SpecError
+from shared.errors import SpecError
 from shared.settings import Settings, load_settings
 from shared.store import DatasetVersion, ServedTrial, Sweep, Trial
 from shared.store.database import create_engine
@@ -155,7 +155,7 @@ def _refresh(
     _require(work, check_users_kept(older, newer, bounds))
     protocol, why_not = rehearsal_protocol(older, newer, _sweep(engine, served.sweep_id).protocol)
     store_prepared(root, newer)
-    dataset_id = _save(engine, newer, source)
+    dataset_id = store.save_dataset(engine, newer, source)
     rehearsal = store.ensure_refresh(engine, served.trial_id, dataset_id, protocol, code_version())
     try:
         rehearsal = _train(work, rehearsal, "it learns without the newest ratings, by which it is judged")
@@ -187,16 +187,6 @@ def _source(versions: list[DatasetVersion]) -> str:
     raise SpecError(
         f"nobody knows where {name} was read: name its source once more with make sweep DATASET=…"
     )
-
-
-def _save(engine: Engine, dataset: Dataset, source: str) -> int:
-    dataset_id = store.save_dataset(engine, dataset, source)
-    if dataset_id not in {one.dataset_id for one in store.dataset_versions(engine, dataset.name)}:
-        raise DatasetError(
-            f"the ratings that {source} gives now are stored under another name already: one version of the "
-            f"ratings has one name, so {dataset.name} cannot have it too"
-        )
-    return dataset_id
 
 
 def _train(work: _Work, trial: Trial, how: str) -> Trial:

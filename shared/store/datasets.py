@@ -1,10 +1,13 @@
 """Data sets, their catalogues, and from where each version was read."""
 
+import shlex
+
 import numpy as np
 from sqlalchemy import Engine, text
 
 from shared.datasets.dataset import Dataset
 from shared.domain.records import DatasetVersion
+from shared.errors import DatasetError
 from shared.store.copying import Column, Ids, TextLists, copy_rows
 from shared.store.database import transaction
 
@@ -20,6 +23,7 @@ _INSERT = text("""
     returning dataset_id
 """)
 _FIND = text("select dataset_id from datasets where fingerprint = :fingerprint")
+_OF_FINGERPRINT = text("select dataset_id, name from datasets where fingerprint = :fingerprint")
 _NOTE_SOURCE = text("""
     update datasets set source = :source, source_read_at = now() where fingerprint = :fingerprint
 """)
@@ -39,7 +43,8 @@ _NAMES = text("select distinct name from datasets order by name")
 def save_dataset(engine: Engine, dataset: Dataset, source: str | None = None) -> int:
     """Store a data set and its catalogue unless they are stored; gives its `dataset_id`.
 
-    `source`: what gave these ratings just now, which is noted in either case.
+    `source`: what gave these ratings just now, which is noted in either case. Raises DatasetError, and stores
+    nothing, where these ratings have another name already: promotions belong to a name.
     """
     smallest, largest = dataset.rating_range
     row = {
@@ -54,10 +59,17 @@ def save_dataset(engine: Engine, dataset: Dataset, source: str | None = None) ->
     }
     with transaction(engine) as connection:
         dataset_id = connection.scalar(_INSERT, row)
+        if dataset_id is None:
+            stored = connection.execute(_OF_FINGERPRINT, {"fingerprint": dataset.fingerprint}).one()
+            if stored.name != dataset.name:
+                raise DatasetError(
+                    f"ratings have one name, and those of {dataset.name} are stored as {stored.name}. "
+                    f"Take that name, NAME={shlex.quote(stored.name)}, or `make clean` to begin anew."
+                )
         if source is not None:
             connection.execute(_NOTE_SOURCE, {"fingerprint": dataset.fingerprint, "source": source})
         if dataset_id is None:
-            return int(connection.execute(_FIND, {"fingerprint": dataset.fingerprint}).scalar_one())
+            return int(stored.dataset_id)
         genres, genres_index = np.unique(dataset.genres, return_inverse=True)
         items: dict[str, Column] = {
             "dataset_id": np.full(dataset.n_items, dataset_id, np.int32),

@@ -474,4 +474,4 @@ def test_ratings_that_another_name_has_are_refused(engine, promoted, source, run
             text("update datasets set name = 'other' where fingerprint = :one"), {"one": dataset.fingerprint}
         )
     done = CliRunner().invoke(refresh, [])
-    assert "are stored under another name already" in str(done.exception)
+    assert "ratings have one name, and those of" in str(done.exception)

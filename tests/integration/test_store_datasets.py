@@ -1,10 +1,12 @@
 """Versions of the ratings: from where each was read, and which was stored before it."""
 
 import alembic.command
+import pytest
 from alembic.config import Config
 from sqlalchemy import text
 
 from shared import store
+from shared.errors import DatasetError
 from shared.store.database import SQL_FOLDER, create_engine
 from shared.store.schema import upgrade_schema
 from tests.factories import make_config, make_dataset, store_sweep
@@ -30,6 +32,17 @@ def test_a_version_that_is_read_again_has_a_new_time_and_its_newest_source(engin
     (after,) = store.dataset_versions(engine, "tiny")
     assert after.source == "after"
     assert after.source_read_at > before.source_read_at
+
+
+def test_the_same_ratings_under_another_name_are_refused_with_the_name_that_they_have(engine):
+    store.save_dataset(engine, make_dataset(name="my shop"))
+    with pytest.raises(
+        DatasetError, match=r"those of twice are stored as my shop\. Take that name, NAME='my shop'"
+    ):
+        store.save_dataset(engine, make_dataset(name="twice"), "twice.csv")
+    assert store.dataset_names(engine) == ["my shop"]
+    (version,) = store.dataset_versions(engine, "my shop")
+    assert version.source is None
 
 
 def test_a_version_that_was_stored_without_a_source_has_none(engine):
