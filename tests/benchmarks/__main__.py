@@ -21,7 +21,7 @@ from tests.benchmarks.prepared import movielens_1m
 from tests.benchmarks.report import MISSED, print_heading
 
 PARTS = (
-    *("fit", "limit", "growth", "compile", "sweep", "writing", "verdicts", "peers", "recommend"),
+    *("fit", "limit", "growth", "sizes", "compile", "sweep", "writing", "verdicts", "peers", "recommend"),
     # The bars of lists and predictions, beside the peers.
     *("families", "factors", "sampling", "shipped"),
 )

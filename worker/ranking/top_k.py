@@ -116,7 +116,11 @@ class Pairs:
 
     def __init__(self, user_index: Indices, item_index: Indices, n_users: int, n_items: int) -> None:
         self._n_items = n_items
-        self._keys = np.sort(user_index.astype(np.int64) * n_items + item_index)
+        # In place: there is a key for every rating.
+        self._keys = user_index.astype(np.int64)
+        self._keys *= n_items
+        self._keys += item_index
+        self._keys.sort()
         self._starts = np.searchsorted(self._keys, np.arange(n_users + 1, dtype=np.int64) * n_items)
 
     def of_users(self, first: int, stop: int) -> npt.NDArray[np.int64]:
