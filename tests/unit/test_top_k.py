@@ -19,6 +19,7 @@ from tests.unit.ranking_cases import (
 )
 from worker.families.tower.scorer import weights_scorer
 from worker.families.tower.weights import Weights
+from worker.ranking import top_k
 from worker.ranking.scorers import LinearScorer, exact_scores
 from worker.ranking.top_k import predict_top_rated, recommend_all
 
@@ -183,7 +184,9 @@ def test_tied_evaluated_items_are_equally_likely_at_every_place():
     assert np.abs(counts - 4000 / 9).max() < 4 * 20
 
 
-def test_top_rated_is_by_rating_then_item_whatever_the_split():
+@pytest.mark.parametrize("n_sorted_at_once", [1, 2, 4, 2**20])
+def test_top_rated_is_by_rating_then_item_whatever_the_split(monkeypatch, n_sorted_at_once):
+    monkeypatch.setattr(top_k, "_SORTED_AT_ONCE", n_sorted_at_once)
     dataset = make_dataset(2, 4, [(1, 3), (0, 2), (0, 1), (0, 3), (0, 0)], [1, 4, 5, 5, 3])
     scorer = item_scorer(2, [10, 11, 12, 13])
 

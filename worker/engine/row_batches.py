@@ -55,17 +55,22 @@ def shuffle_rows(
     lengths = np.diff(matrix.indptr)[order]
     n_steps = -(-len(order) // batch_size)
     ends = np.cumsum(lengths)
-    # From an entry in the new order to its place in the matrix.
-    source = np.arange(matrix.nnz) + np.repeat(matrix.indptr[order] - (ends - lengths), lengths)
-    row_in_batch = np.repeat(np.arange(len(order)) % batch_size, lengths)
-    places = row_in_batch * matrix.shape[1] + matrix.indices[source]
+    # From an entry in the new order to its place in the matrix. Numbers are as small as they can be: there
+    # is one for every rating.
+    kind = matrix.indptr.dtype
+    source = np.repeat((matrix.indptr[order] - (ends - lengths)).astype(kind), lengths)
+    source += np.arange(matrix.nnz, dtype=kind)
+    first_places = np.arange(len(order)) % batch_size * matrix.shape[1]
+    places = np.zeros(matrix.nnz + CHUNK_ENTRIES, np.int32)
+    places[: matrix.nnz] = matrix.indices[source]
+    places[: matrix.nnz] += np.repeat(first_places.astype(np.int32), lengths)
     padded = np.concatenate([order, order[: n_steps * batch_size - len(order)]])
     batch_ends = np.minimum(np.arange(1, n_steps + 1) * batch_size, len(order)) - 1
     return RowBatches(
         row_index=tf.constant(padded.reshape(n_steps, batch_size), tf.int32),
         n_rows=tf.constant(len(order), tf.int32),
         starts=tf.constant(np.concatenate([[0], ends[batch_ends]]), tf.int32),
-        places=tf.constant(np.concatenate([places, np.zeros(CHUNK_ENTRIES, places.dtype)]), tf.int32),
+        places=tf.constant(places),
         channels=tuple(
             tf.constant(np.concatenate([values[source], np.zeros(CHUNK_ENTRIES, np.float32)]))
             for values in channels

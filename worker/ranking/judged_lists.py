@@ -6,7 +6,6 @@ import numpy.typing as npt
 from shared.domain.results import RankedItems
 from worker.ranking.scorers import Indices, Scorer
 from worker.ranking.top_k import (
-    BLOCK_SCORES,
     Pairs,
     best_places,
     cut_lists,
@@ -14,6 +13,7 @@ from worker.ranking.top_k import (
     kth_largest_floor,
     score_users,
     shuffled,
+    users_at_once,
 )
 
 
@@ -39,7 +39,7 @@ class JudgedUsers:
 
         Raises TrialError when scores overflow.
         """
-        n_block = max(1, BLOCK_SCORES // self._n_items)
+        n_block = users_at_once(self._n_items)
         return join_lists(
             [self._rank(scorer, first, first + n_block) for first in range(0, len(self._users), n_block)]
         )

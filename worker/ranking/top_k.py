@@ -20,7 +20,12 @@ from shared.errors import TrialError
 from worker.ranking.scorers import Float32s, Float64s, Indices, Scorer, exact_scores
 
 # Scores held at once by each thread: 4 MB of float32, which the caches hold.
-BLOCK_SCORES = 2**20
+_BLOCK_SCORES = 2**20
+# A matrix product copies the vectors of all items anew for every block: with fewer users than this the copy
+# takes as long as the product. It matters from 16,384 items on.
+_MIN_BLOCK_USERS = 64
+# Ratings that are sorted at once.
+_SORTED_AT_ONCE = 2**20
 _SMALLEST = np.finfo(np.float32).min
 # Far above what is lost where a product underflows in float32; error bounds are relative.
 _UNDERFLOW = 1e-20
@@ -51,15 +56,15 @@ def recommend_all(
     protocol: Protocol,
     *,
     n_threads: int = 1,
-    block_scores: int = BLOCK_SCORES,
+    block_scores: int | None = None,
 ) -> Rankings:
     """Both lists of every user of the data set; a user with fewer candidates gets fewer rows.
 
-    Memory beside the result: some thirty times `block_scores` floats a thread, however many users and items.
-    Raises TrialError when scores overflow.
+    `block_scores`: at most so many at once, else as many as are quickest. Memory beside the result: some
+    thirty times as many floats a thread, and 8 bytes a rating. Raises TrialError when scores overflow.
     """
     ranker = _Ranker(scorer, dataset, split, protocol)
-    n_block = max(1, block_scores // dataset.n_items)
+    n_block = max(1, block_scores // dataset.n_items) if block_scores else users_at_once(dataset.n_items)
     with ThreadPoolExecutor(n_threads) as pool:
         parts = list(
             pool.map(lambda first: ranker.rank(first, first + n_block), range(0, dataset.n_users, n_block))
@@ -69,6 +74,11 @@ def recommend_all(
         join_lists(recommendations),
         {name: join_lists([part[name] for part in evaluated]) for name in evaluated[0]},
     )
+
+
+def users_at_once(n_items: int) -> int:
+    """Users whose scores are quickest made together; lists do not depend on it."""
+    return max(_MIN_BLOCK_USERS, _BLOCK_SCORES // n_items)
 
 
 def predict_top_rated(
@@ -81,9 +91,19 @@ def predict_top_rated(
     Training and validation ratings alike. The order ignores the prediction, so that all trials of a sweep
     show the same items side by side.
     """
-    order = np.lexsort((dataset.item_index, -dataset.ratings, dataset.user_index))
-    rank = _ranks(dataset.user_index[order])
-    order, rank = order[rank <= protocol.k], rank[rank <= protocol.k]
+    # Some users at a time: sorting all ratings at once would need several times their memory.
+    by_user = np.argsort(dataset.user_index, kind="stable")
+    ends = np.cumsum(np.bincount(dataset.user_index, minlength=dataset.n_users))
+    orders, ranks, first = [], [], 0
+    while first < dataset.n_ratings:
+        stop = int(ends[np.searchsorted(ends, min(first + _SORTED_AT_ONCE, dataset.n_ratings))])
+        rows = by_user[first:stop]
+        rows = rows[np.lexsort((dataset.item_index[rows], -dataset.ratings[rows], dataset.user_index[rows]))]
+        rank = _ranks(dataset.user_index[rows])
+        orders.append(rows[rank <= protocol.k])
+        ranks.append(rank[rank <= protocol.k])
+        first = stop
+    order, rank = np.concatenate(orders), np.concatenate(ranks)
     user_index, item_index = dataset.user_index[order], dataset.item_index[order]
     prediction = None
     if predicts_ratings:
@@ -96,7 +116,11 @@ class Pairs:
 
     def __init__(self, user_index: Indices, item_index: Indices, n_users: int, n_items: int) -> None:
         self._n_items = n_items
-        self._keys = np.sort(user_index.astype(np.int64) * n_items + item_index)
+        # In place: there is a key for every rating.
+        self._keys = user_index.astype(np.int64)
+        self._keys *= n_items
+        self._keys += item_index
+        self._keys.sort()
         self._starts = np.searchsorted(self._keys, np.arange(n_users + 1, dtype=np.int64) * n_items)
 
     def of_users(self, first: int, stop: int) -> npt.NDArray[np.int64]:
