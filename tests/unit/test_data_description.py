@@ -87,7 +87,7 @@ def test_the_command_shows_facts_histogram_splits_and_costs(run):
     assert "40.0%   ########################################" in shown
     # Ten percent of five ratings for a test: leave_last_out would have one, random has none.
     assert "leave_last_out" in shown
-    assert "A sweep lists of 24 trials with 2 task processes: about 1 min of training" in shown
+    assert "A sweep lists of 24 trials with 2 task processes: about 1 min" in shown
     assert "Its lists: 1,440 rows" in shown
     assert "for each trial that keeps numbers for every pair of items, which are 12 of them" in shown
     assert max(map(len, shown.splitlines())) <= 200
