@@ -22,7 +22,7 @@ from scheduler.refresh.newest import (
     rehearsal_protocol,
 )
 from shared.datasets import Dataset, split_ratings, without_users
-from shared.datasets.prepare import Item, RatingTable, prepare_dataset
+from shared.datasets.prepare import Item, prepare_dataset, rating_table
 from shared.domain.protocol import Protocol
 from shared.domain.results import RankedItems
 from shared.store import ListChange
@@ -35,7 +35,7 @@ PROTOCOL = Protocol(k=3, relevance_threshold=4)
 def make(rows: list[tuple[str, str, int, int]], items: str = ITEMS) -> Dataset:
     """From (user, item, rating, time)."""
     users, rated, ratings, times = zip(*rows, strict=True)
-    table = RatingTable(
+    table = rating_table(
         np.array(users), np.array(rated), np.array(ratings, float), np.array(times, np.int64), "rows"
     )
     return prepare_dataset("rows", table, [Item(item) for item in items])
