@@ -121,6 +121,26 @@ def test_two_sweeps_at_once_on_a_new_file_prepare_it_once(make: Make, swept, fol
     assert len({row["label"] for row in trials}) == 3
 
 
+def test_lists_of_a_file_are_kept_fresh_when_the_file_grows(make: Make, swept, folder, select, sweep_file):
+    lines = [f"{user},{item},{(user + item) % 5 + 1}" for user in range(30) for item in range(user % 7, 12)]
+    path = write_file(folder / "growing.csv", "\n".join(["user,item,rating", *lines]) + "\n")
+    sweep = (f"DATASET={path}", f"SWEEP={sweep_file}", "NAME=shop")
+    assert make("sweep", *sweep).returncode == 0
+    promoted = make("promote", "TRIAL=ease", "SWEEP=small")
+    assert promoted.returncode == 0, promoted.stdout + promoted.stderr
+    unchanged = make("refresh", "DATASET=shop")
+    assert unchanged.returncode == 0, unchanged.stdout + unchanged.stderr
+    assert "Nothing changed" in unchanged.stdout
+    with path.open("a") as file:
+        file.write("newcomer,3,5\nnewcomer,4,4\n")
+    fresh = make("refresh", "DATASET=shop", "MAX_CHANGED=1")
+    assert fresh.returncode == 0, fresh.stdout + fresh.stderr
+    served = select("select distinct user_id from best_recommendations where dataset_name = 'shop'")
+    assert "newcomer" in {row["user_id"] for row in served}
+    (row,) = select("select distinct source from datasets where name = 'shop'")
+    assert row["source"] == str(path)
+
+
 def test_what_is_not_clear_is_asked_for_with_the_file_to_write(make: Make, folder):
     path = write_file(folder / "unclear.csv", "kunde,sku,rating\n1,2,3\n2,3,4\n")
     asked = make("data", f"DATASET={path}")
