@@ -128,3 +128,21 @@ def test_metrics_of_watcher_and_flower(stack: Stack) -> None:
     assert "recsweep_queue_length 0.0" in body
     assert "recsweep_last_success_timestamp_seconds" in body
     assert "flower_events_total" in stack.ask("FLOWER_PORT", "/metrics")[1]
+
+
+def test_a_file_of_ones_own_is_shown_to_the_scheduler_alone_and_read_only(stack: Stack) -> None:
+    folder = stack.folder / "own"
+    folder.mkdir()
+    path = folder / "views.csv"
+    path.write_text("visitor,sku\n" + "".join(f"u{n % 40},p{n * 7 % 23}\n" for n in range(400)))
+    folder.chmod(0o755)
+    path.chmod(0o644)
+    printed = stack.make("data", f"DATASET={path}", "NAME=shop", "SWEEP=lists")
+    assert "user: visitor" in printed
+    assert "Data shop" in printed
+    assert stack.env["SOURCE_DIR"] == str(folder)
+    mounts = {one["Destination"]: one["RW"] for one in stack.running("scheduler")[0]["Mounts"]}
+    assert mounts["/source"] is False
+    assert "/source" not in {one["Destination"] for one in stack.running("worker")[0]["Mounts"]}
+    refused = stack.make("data", f"DATASET={folder}/nowhere.csv", is_checked=False)
+    assert "nowhere.csv: there is no such file" in refused
