@@ -5,13 +5,17 @@ import csv
 import gzip
 import io
 
+import fsspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
+from shared.datasets import resolve_dataset
 from shared.datasets.sources import delimited
 from shared.errors import DatasetError
+from shared.settings import Settings
 from tests.sources import read_source, read_with_notices, rows_of
 
 HEADER = "user,item,rating\n"
@@ -55,6 +59,22 @@ def test_the_end_of_the_name_tells_how_it_is_packed_and_is_no_part_of_the_name(t
     dataset = read_source(tmp_path / f"my.ratings{end}", compress(GOOD.encode()))
     assert rows_of(dataset) == ROWS
     assert dataset.name == "my.ratings"
+
+
+def test_files_and_parts_behind_a_url_are_read(tmp_path):
+    store = fsspec.filesystem("memory")
+    table = pa.table({"user": ["1", "2"], "item": ["10", "11"], "rating": [4.0, 3.5]})
+    store.pipe("/bucket/ratings.csv.gz", gzip.compress(GOOD.encode()))
+    for name in ("part-0.parquet", "part-1.parquet"):
+        with store.open(f"/bucket/parts/{name}", "wb") as file:
+            parquet.write_table(table.slice(int(name[5]), 1), file)
+    settings = Settings(_env_file=None, state_dir=tmp_path)
+    for url, name in (("memory://bucket/ratings.csv.gz", "ratings"), ("memory://bucket/parts", "parts")):
+        resolved = resolve_dataset(url, settings)
+        assert rows_of(resolved.dataset) == ROWS
+        assert (resolved.dataset.name, resolved.source) == (name, url)
+    with pytest.raises(DatasetError, match=r"memory://bucket/other\.csv: there is no such file"):
+        resolve_dataset("memory://bucket/other.csv", settings)
 
 
 PROBLEMS = {

@@ -32,7 +32,7 @@ _MAGIC = {
 
 @dataclass(frozen=True)
 class FileState:
-    """What tells that a file is as it was: when its size or time differs it may have changed."""
+    """What tells that a file is as it was. changed: its time or tag, empty where its store gives neither."""
 
     url: str
     size_bytes: int
@@ -88,7 +88,7 @@ class InputFile:
                 # Nanoseconds, which the float of `info` does not have.
                 return FileState(self.url, info["size"], str(Path(local_name(self.url)).stat().st_mtime_ns))
             changed = info.get("ETag") or info.get("LastModified") or info.get("updated") or ""
-            return FileState(self.url, info["size"], str(changed))
+            return FileState(self.url, info["size"] or 0, str(changed))
 
     def checksum(self) -> str:
         """SHA-256 of the file as it is."""

@@ -128,13 +128,15 @@ def _are_unchanged(kept: Sequence[FileState], facts: dict[str, object], states: 
     checksums = facts["checksums"]
     assert isinstance(checksums, list)  # noqa: S101  As `remember` writes it.
     return all(
-        (old == new and not _is_fresh(old, facts)) or InputFile(new.url).checksum() == checksum
+        (old == new and old.changed and not _is_fresh(old, facts))
+        or InputFile(new.url).checksum() == checksum
         for old, new, checksum in zip(kept, states, checksums, strict=True)
     )
 
 
-def _is_fresh(state: FileState, facts: dict[str, object]) -> bool:
-    """Whether the file was written just before it was read."""
+def _tells(state: FileState, facts: dict[str, object]) -> bool:
+    """Whether a state says anything: of a file written just before it was read its time does not."""
     read_at_ns = facts["read_at_ns"]
-    is_number = state.changed.isdecimal() and isinstance(read_at_ns, int)
-    return is_number and int(state.changed) > read_at_ns - _TICK_NS  # type: ignore[operator]
+    if state.changed.isdecimal() and isinstance(read_at_ns, int):
+        return int(state.changed) <= read_at_ns - _TICK_NS
+    return bool(state.changed)
