@@ -128,8 +128,7 @@ def _are_unchanged(kept: Sequence[FileState], facts: dict[str, object], states: 
     checksums = facts["checksums"]
     assert isinstance(checksums, list)  # noqa: S101  As `remember` writes it.
     return all(
-        (old == new and old.changed and not _is_fresh(old, facts))
-        or InputFile(new.url).checksum() == checksum
+        (old == new and _tells(old, facts)) or InputFile(new.url).checksum() == checksum
         for old, new, checksum in zip(kept, states, checksums, strict=True)
     )
 
