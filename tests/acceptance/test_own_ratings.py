@@ -119,6 +119,9 @@ def test_two_sweeps_at_once_on_a_new_file_prepare_it_once(make: Make, swept, fol
     )
     assert [row["status"] for row in trials] == ["succeeded"] * 3
     assert len({row["label"] for row in trials}) == 3
+    # Whoever trains, ranks or verifies needs the prepared data alone: the file is gone.
+    verified = make("verify", "SWEEP=small")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_lists_of_a_file_are_kept_fresh_when_the_file_grows(make: Make, swept, folder, select, sweep_file):
