@@ -3,115 +3,32 @@
 import re
 from collections.abc import Mapping, Sequence
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Compared without case, blanks and punctuation: userId, user_id and "User ID" are one name.
 USUAL_NAMES: Mapping[str, frozenset[str]] = {
-    "user": frozenset(
-        [
-            "user",
-            "userid",
-            "users",
-            "uid",
-            "username",
-            "customer",
-            "customerid",
-            "client",
-            "clientid",
-            "member",
-            "memberid",
-            "visitor",
-            "visitorid",
-            "account",
-            "accountid",
-            "reviewer",
-            "reviewerid",
-            "person",
-            "personid",
-            "profileid",
-            "sessionid",
-        ]
+    "user": _names(
+        "user userid users uid username customer customerid client clientid member memberid visitor visitorid "
+        "account accountid reviewer reviewerid person personid profileid sessionid"
     ),
-    "item": frozenset(
-        [
-            "item",
-            "itemid",
-            "items",
-            "iid",
-            "movie",
-            "movieid",
-            "film",
-            "filmid",
-            "product",
-            "productid",
-            "sku",
-            "asin",
-            "parentasin",
-            "isbn",
-            "book",
-            "bookid",
-            "article",
-            "articleid",
-            "song",
-            "songid",
-            "track",
-            "trackid",
-            "artist",
-            "artistid",
-            "content",
-            "contentid",
-            "game",
-            "gameid",
-            "recipe",
-            "recipeid",
-            "business",
-            "businessid",
-            "anime",
-            "animeid",
-            "show",
-            "showid",
-            "video",
-            "videoid",
-        ]
+    "item": _names(
+        "item itemid items iid movie movieid film filmid product productid sku asin parentasin isbn book bookid "
+        "article articleid song songid track trackid artist artistid content contentid game gameid recipe "
+        "recipeid business businessid anime animeid show showid video videoid"
     ),
-    "rating": frozenset(
-        [
-            "rating",
-            "ratings",
-            "rate",
-            "stars",
-            "star",
-            "starrating",
-            "score",
-            "scores",
-            "overall",
-            "userrating",
-            "bookrating",
-            "preference",
-        ]
+    "rating": _names(
+        "rating ratings rate stars star starrating score scores overall userrating bookrating preference"
     ),
-    "time": frozenset(
-        [
-            "timestamp",
-            "time",
-            "times",
-            "ts",
-            "date",
-            "datetime",
-            "createdat",
-            "created",
-            "ratedat",
-            "updatedat",
-            "eventtime",
-            "unixreviewtime",
-            "unixtimestamp",
-            "reviewtime",
-            "reviewdate",
-            "when",
-            "day",
-        ]
+    "time": _names(
+        "timestamp time times ts date datetime createdat created ratedat updatedat eventtime unixreviewtime "
+        "unixtimestamp reviewtime reviewdate when day"
     ),
-    "id": frozenset(["id"]),
-    "genres": frozenset(["genres", "genre", "categories", "category"]),
-    "title": frozenset(["title", "name", "label", "itemname", "producttitle", "movietitle"]),
+    "id": _names("id"),
+    "title": _names("title name label itemname producttitle movietitle"),
+    "genres": _names("genres genre categories category"),
 }
 
 
