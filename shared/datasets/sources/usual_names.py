@@ -11,13 +11,13 @@ def _names(text: str) -> frozenset[str]:
 # Compared without case, blanks and punctuation: userId, user_id and "User ID" are one name.
 USUAL_NAMES: Mapping[str, frozenset[str]] = {
     "user": _names(
-        "user userid users uid username customer customerid client clientid member memberid visitor visitorid "
-        "account accountid reviewer reviewerid person personid profileid sessionid"
+        "user userid users uid username customer customerid client clientid member memberid visitor "
+        "visitorid account accountid reviewer reviewerid person personid profileid sessionid"
     ),
     "item": _names(
-        "item itemid items iid movie movieid film filmid product productid sku asin parentasin isbn book bookid "
-        "article articleid song songid track trackid artist artistid content contentid game gameid recipe "
-        "recipeid business businessid anime animeid show showid video videoid"
+        "item itemid items iid movie movieid film filmid product productid sku asin parentasin isbn book "
+        "bookid article articleid song songid track trackid artist artistid content contentid game gameid "
+        "recipe recipeid business businessid anime animeid show showid video videoid"
     ),
     "rating": _names(
         "rating ratings rate stars star starrating score scores overall userrating bookrating preference"
