@@ -64,6 +64,8 @@ def shown(monkeypatch, tmp_path):
         commands, "run_in_foreground", lambda *all_: given.update(command=all_[0], seen=all_[1])
     )
     monkeypatch.chdir(tmp_path)
+    for name in ("DATA_DIR", "WORKERS"):
+        monkeypatch.delenv(name, raising=False)
     # What `make` would have left there otherwise.
     monkeypatch.setenv("SOURCE_DIR", "")
     return given
