@@ -69,14 +69,15 @@ class OwnSource:
 
     def states(self) -> list[FileState]:
         """Of every file that is read, in the order of reading; a query has none."""
-        tables = (self.file.ratings, self.file.items, self.file.users)
-        files = [table.file for table in tables if table is not None and table.file is not None]
+        files = [table.file for table in self._tables() if table.file is not None]
         return [part.state() for file in files for part in find_inputs(self._beside(file))]
 
     def has_query(self) -> bool:
         """Whether something is read that no file tells the state of."""
-        tables = (self.file.ratings, self.file.items, self.file.users)
-        return any(table is not None and table.query is not None for table in tables)
+        return any(table.query is not None for table in self._tables())
+
+    def _tables(self) -> list[RatingsTable | FeaturesTable]:
+        return [one for one in (self.file.ratings, self.file.items, self.file.users) if one is not None]
 
     def _read_ratings(
         self, left_out: LeftOut, report: Callable[[SourceReport], None]
