@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -22,12 +23,36 @@ DATABASE_RETRY_SECONDS = 2.0
 STALL_SECONDS = 10.0
 # Longer than a worker, or its task processes, need to start on a busy machine.
 STARTING_SECONDS = 45.0
-_TERMINAL = ("succeeded", "failed", "cancelled")
-_STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "yellow", "queued": "dim"}
+_TERMINAL = ("succeeded", "failed", "cancelled", "stopped")
+_STYLES = {
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "stopped": "dim",
+    "queued": "dim",
+}
 
 
-# What gives the trials that are watched, as they are now.
-_Read = Callable[[], list[Trial]]
+@dataclass(frozen=True)
+class Watched:
+    """The trials that are watched, as they are now; `is_growing`: more may be added."""
+
+    trials: list[Trial]
+    is_growing: bool = False
+
+    @property
+    def n_ended(self) -> int:
+        """How many will not change any more."""
+        return sum(trial.status in _TERMINAL for trial in self.trials)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will change any more."""
+        return not self.is_growing and self.n_ended == len(self.trials)
+
+
+_Read = Callable[[], Watched]
 
 
 def watch_sweep(
@@ -38,12 +63,18 @@ def watch_sweep(
     Where the sweep's objective is not the RMSE, which is always shown, it is shown too. When nothing moves
     for a while it says what it waits for.
     """
-    return _watch(lambda: store.sweep_trials(engine, sweep_id), broker_url, console, objective)
+
+    def read() -> Watched:
+        # The sweep first: what is added afterwards is seen the next time.
+        is_growing = store.is_growing(engine, sweep_id)
+        return Watched(store.sweep_trials(engine, sweep_id), is_growing)
+
+    return _watch(read, broker_url, console, objective)
 
 
 def watch_trial(engine: Engine, broker_url: str, trial_id: int, console: PlainConsole) -> Trial:
     """The same for one trial, such as a refit."""
-    (trial,) = _watch(lambda: [store.get_trial(engine, trial_id)], broker_url, console)
+    (trial,) = _watch(lambda: Watched([store.get_trial(engine, trial_id)]), broker_url, console)
     return trial
 
 
@@ -58,9 +89,9 @@ def _watch(read: _Read, broker_url: str, console: PlainConsole, objective: str =
     task = bar.add_task("", total=1.0, left="")
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while True:
-            trials = _read_patiently(read, console)
+            watched = _read_patiently(read, console)
+            trials, n_ended = watched.trials, watched.n_ended
             fraction = done_fraction(trials)
-            n_ended = sum(trial.status in _TERMINAL for trial in trials)
             bar.update(
                 task,
                 completed=fraction,
@@ -69,7 +100,7 @@ def _watch(read: _Read, broker_url: str, console: PlainConsole, objective: str =
             )
             table = progress_table(trials, objective)
             live.update(Group(table, bar, styled(stall.reason(trials) or "", "yellow")))
-            if n_ended == len(trials):
+            if watched.is_over:
                 return trials
             time.sleep(PERIOD_SECONDS)
 
@@ -155,8 +186,8 @@ def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall, objective: 
     reason = None
     shown: dict[int, tuple[str, int]] = {}
     while True:
-        trials = _read_patiently(read, console)
-        n_ended = sum(trial.status in _TERMINAL for trial in trials)
+        watched = _read_patiently(read, console)
+        trials, n_ended = watched.trials, watched.n_ended
         for trial in trials:
             state = (trial.status, trial.attempt)
             if shown.get(trial.trial_id, ("queued", 0)) != state:
@@ -166,7 +197,7 @@ def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall, objective: 
             reason = why
             if why:
                 console.print(why)
-        if n_ended == len(trials):
+        if watched.is_over:
             return trials
         time.sleep(PERIOD_SECONDS)
 
@@ -185,7 +216,7 @@ def _plain_line(trial: Trial, n_ended: int, n_trials: int, objective: str = "rms
     return line
 
 
-def _read_patiently(read: _Read, console: PlainConsole) -> list[Trial]:
+def _read_patiently(read: _Read, console: PlainConsole) -> Watched:
     """The trials, however long the database is away; a line when it goes and one when it is back."""
 
     def say_once(state: RetryCallState) -> None:
@@ -197,10 +228,10 @@ def _read_patiently(read: _Read, console: PlainConsole) -> list[Trial]:
         wait=wait_fixed(DATABASE_RETRY_SECONDS),
         before_sleep=say_once,
     )
-    trials: list[Trial] = retrying(read)
+    watched: Watched = retrying(read)
     if retrying.statistics["attempt_number"] > 1:
         console.print("the database is back")
-    return trials
+    return watched
 
 
 def _elapsed(trial: Trial) -> str:

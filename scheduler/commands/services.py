@@ -16,6 +16,7 @@ from scheduler.machine import (
     tail_logs,
 )
 from scheduler.monitoring import serve_metrics
+from scheduler.sweep.growth import Grower
 from scheduler.verdicts.writing import Judge
 from scheduler.watcher import Watcher
 from shared import store
@@ -127,6 +128,8 @@ def watch(upgrade_schema: bool) -> None:
     threading.Thread(target=judge.run, name="judge", daemon=True).start()
     keeper = ListKeeper(create_engine(endpoints.database_url), stopped)
     threading.Thread(target=keeper.run, name="lists", daemon=True).start()
+    grower = Grower(create_engine(endpoints.database_url), endpoints.broker_url, stopped)
+    threading.Thread(target=grower.run, name="growth", daemon=True).start()
     Watcher(engine, endpoints.broker_url, stopped).run()
 
 

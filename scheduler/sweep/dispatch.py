@@ -97,6 +97,8 @@ def dispatch(
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
     store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])
+    if spec.grows:
+        store.begin_growing(engine, sweep.sweep_id)
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]
     publish(broker_url, missing)
     return sweep, plan

@@ -1,7 +1,7 @@
 """Sweep file (TOML) -> SweepSpec. Every key is known, every value checked, every error names its place."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from math import prod
 from pathlib import Path
 from types import GenericAlias
@@ -17,9 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from scheduler.sweep.sections import Blend, Repeats, Search
 from shared.domain.families import BASELINES, FAMILIES
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
+from shared.domain.stopping import Stopping
 from shared.domain.training import TrainingConfig
 from shared.errors import SpecError
 from shared.mistakes import describe_mistake
@@ -63,6 +65,15 @@ class SweepSpec:
     document: Mapping[str, Any]
     baselines: tuple[type[Any], ...] = BASELINES
     lists_kept: int | None = None
+    search: Search = field(default_factory=Search)
+    stopping: Stopping = field(default_factory=Stopping)
+    repeats: Repeats | None = None
+    blends: tuple[Blend, ...] = ()
+
+    @property
+    def grows(self) -> bool:
+        """Whether it asks for trials that are only known once others have ended."""
+        return self.search.method != "grid" or self.repeats is not None or bool(self.blends)
 
 
 class _Axes(BaseModel):
@@ -175,6 +186,10 @@ class _SweepFile(BaseModel):
     training: TrainingConfig = TrainingConfig()
     protocol: Protocol = Protocol()
     lists: _Lists = _Lists()
+    search: Search = Search()
+    stopping: Stopping = Stopping()
+    repeats: Repeats | None = None
+    blends: tuple[Blend, ...] = ()
 
     @field_validator("name", mode="before")
     @classmethod
@@ -227,6 +242,10 @@ _KNOWN_KEYS = {
     "training": tuple(field.name for field in fields(TrainingConfig)),
     "protocol": tuple(field.name for field in fields(Protocol)),
     "lists": tuple(_Lists.model_fields),
+    "search": tuple(Search.model_fields),
+    "stopping": tuple(field.name for field in fields(Stopping)),
+    "repeats": tuple(Repeats.model_fields),
+    "blends": tuple(Blend.model_fields),
 }
 
 
@@ -244,7 +263,11 @@ def find_sweep_file(name: str) -> Path:
 
 def read_spec(path: Path) -> SweepSpec:
     """Read and validate a sweep file; raises SpecError with file and line or key path."""
-    document = read_toml(path, "sweep file", SpecError)
+    return parse_spec(read_toml(path, "sweep file", SpecError), path)
+
+
+def parse_spec(document: Mapping[str, Any], path: Path) -> SweepSpec:
+    """Validate a sweep file as it was read, such as the one stored with a sweep; `path` for messages."""
     try:
         file = _SweepFile.model_validate({"name": path.stem, **document})
     except ValidationError as error:
@@ -256,4 +279,8 @@ def read_spec(path: Path) -> SweepSpec:
         protocol=file.protocol,
         document=document,
         lists_kept=None if file.lists.keep == "all" else file.lists.keep,
+        search=file.search,
+        stopping=file.stopping,
+        repeats=file.repeats,
+        blends=file.blends,
     )

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
 from shared.errors import FailureReason
 
-TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+TrialStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "stopped"]
 TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
+# What asked for a trial: the grids of a sweep file, or one of its sections that let it grow.
+AskedBy = Literal["file", "search", "repeats", "blends"]
 LeaseState = Literal["held", "cancelled", "superseded"]
 
 
@@ -19,7 +21,8 @@ class Sweep:
     """One stored sweep.
 
     `is_refresh`: made by `make refresh`, not from a sweep file. `lists_kept`: of how many of its best trials
-    lists are kept, None: of all.
+    lists are kept, None: of all. `spec`: the sweep file as last read. `growing_since`: since when the
+    scheduler may add trials by itself, None: it adds none.
     """
 
     sweep_id: int
@@ -31,7 +34,9 @@ class Sweep:
     protocol: Protocol
     code_version: str
     created_at: datetime
+    spec: Mapping[str, Any]
     lists_kept: int | None = None
+    growing_since: datetime | None = None
     is_refresh: bool = False
 
 
@@ -54,7 +59,8 @@ class Trial:
     `config_hash` and `label` are those it was stored with. `objective` is the value of the sweep's objective
     on validation, None where it was not measured. `refit_of` is the id of the chosen trial where it is a
     refit, `refreshed_from` that of the trial served before where it is the rehearsal of a refresh.
-    `n_epochs`: the most that it may have. `has_lists`: False where they were removed.
+    `n_epochs`: the most that it may have. `has_lists`: False where they were removed. A stopped
+    trial had reached `stopped_value` by `stopped_epoch`, and would have had to reach `stopped_against`.
     """
 
     trial_id: int
@@ -80,6 +86,10 @@ class Trial:
     refreshed_from: int | None = None
     n_epochs: int | None = None
     has_lists: bool = True
+    asked_by: AskedBy = "file"
+    stopped_epoch: int | None = None
+    stopped_value: float | None = None
+    stopped_against: float | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,7 @@ class SweepProgress:
     n_succeeded: int
     n_failed: int
     n_cancelled: int
+    n_stopped: int
     n_lost: int
     n_retried: int
     train_seconds: float

@@ -6,6 +6,7 @@ may succeed later.
 
 from shared.domain.records import (
     TRIAL_STATUSES,
+    AskedBy,
     Claim,
     DatasetVersion,
     Difference,
@@ -42,6 +43,15 @@ from shared.store.forgotten import (
     forgotten_users,
     shaped_models,
     versions_with_lists,
+)
+from shared.store.growth import (
+    GrowingSweep,
+    Proposal,
+    Turn,
+    begin_growing,
+    growing_sweep,
+    growing_sweeps,
+    is_growing,
 )
 from shared.store.installation import artifact_root
 from shared.store.kept_lists import RemovedLists, lists_gone, remove_surplus_lists, slow_removals
@@ -93,17 +103,20 @@ from shared.store.verdicts import judged_state, ranked_trials, save_verdicts, sw
 
 __all__ = [
     "TRIAL_STATUSES",
+    "AskedBy",
     "Claim",
     "DatasetVersion",
     "Difference",
     "EpochRecord",
     "FailureReason",
     "ForgottenUsers",
+    "GrowingSweep",
     "LeaderboardRow",
     "LeaseState",
     "ListChange",
     "OldSweep",
     "Promotion",
+    "Proposal",
     "Query",
     "QueuedTrial",
     "RankedItems",
@@ -120,11 +133,13 @@ __all__ = [
     "Trial",
     "TrialResult",
     "TrialStatus",
+    "Turn",
     "UserResults",
     "Verdict",
     "add_trials",
     "artifact_root",
     "attempt_logs",
+    "begin_growing",
     "cancel_sweep",
     "check_nothing_open",
     "claim_trial",
@@ -148,6 +163,9 @@ __all__ = [
     "get_sweep",
     "get_trial",
     "grant_analyst",
+    "growing_sweep",
+    "growing_sweeps",
+    "is_growing",
     "judged_state",
     "kept_by_its_version",
     "latest_sweep",

@@ -24,7 +24,7 @@ Indices = npt.NDArray[np.int32]
 _PROGRESS = text("""
     select
         sweep_id, name, dataset_name, is_synthetic, n_trials, n_queued, n_running, n_succeeded, n_failed,
-        n_cancelled, n_lost, n_retried, train_seconds, best_rmse, created_at, finished_at,
+        n_cancelled, n_stopped, n_lost, n_retried, train_seconds, best_rmse, created_at, finished_at,
         n_with_lists
     from sweep_progress
     order by sweep_id desc

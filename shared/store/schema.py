@@ -13,6 +13,7 @@ from shared.store.grants import held_grants, renew_reading
 RESULT_TABLES = (
     *("datasets", "items", "sweeps", "trials", "attempts", "epochs"),
     *("metrics", "recommendations", "rating_predictions", "promotions", "user_results", "verdicts"),
+    "proposals",
 )
 # In the order in which they build on each other.
 VIEWS = (

@@ -15,7 +15,7 @@ from shared.store.partitions import add_partitions
 _SELECT = """
     select
         sweeps.sweep_id, sweeps.name, sweeps.dataset_id, sweeps.protocol, sweeps.code_version,
-        sweeps.created_at, sweeps.is_refresh, sweeps.lists_kept,
+        sweeps.created_at, sweeps.is_refresh, sweeps.lists_kept, sweeps.spec, sweeps.growing_since,
         datasets.name as dataset_name, datasets.fingerprint, datasets.is_synthetic
     from sweeps
     join datasets using (dataset_id)
@@ -42,21 +42,22 @@ _INSERT = text("""
     )
     returning sweep_id
 """).bindparams(bindparam("spec", type_=JSONB), bindparam("protocol", type_=JSONB))
-_KEEP_LISTS = text("""
-    update sweeps set lists_kept = :lists_kept
-    where sweep_id = :sweep_id and lists_kept is distinct from :lists_kept
-""")
+_ASK_AGAIN = text("""
+    update sweeps set lists_kept = :lists_kept, spec = :spec, spec_hash = :spec_hash
+    where sweep_id = :sweep_id
+        and (lists_kept is distinct from :lists_kept or spec_hash is distinct from :spec_hash)
+""").bindparams(bindparam("spec", type_=JSONB))
 # A cancelled trial waits for `make sweep`: its sweep has not ended. A refit changes nothing of that.
 _MARK_ENDED = text("""
     update sweeps set ended_at = now()
-    where ended_at is null
+    where ended_at is null and growing_since is null
         and exists (
             select from trials where trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
         )
         and not exists (
             select from trials
             where trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
-                and trials.status not in ('succeeded', 'failed')
+                and trials.status not in ('succeeded', 'failed', 'stopped')
         )
 """)
 
@@ -97,16 +98,22 @@ def ensure_sweep(  # noqa: PLR0917  The columns of a sweep; each is required.
 ) -> Sweep:
     """The newest sweep of this name, data set and protocol, created if there is none.
 
-    Two schedulers that ask at the same time get the same sweep. It keeps as many lists as the last one said.
+    Two schedulers that ask at the same time get the same sweep. It keeps as many lists, and
+    grows by what, the last one said.
     """
     with transaction(engine) as connection:
         key = f"{name}/{dataset_id}/{protocol.protocol_hash}"
         connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
         row = _newest(connection, name, dataset_id, protocol.protocol_hash)
         if row is not None:
-            kept = {"sweep_id": row.sweep_id, "lists_kept": lists_kept}
-            connection.execute(_KEEP_LISTS, kept)
-            return _sweep(connection.execute(_OF_ID, kept).one())
+            again = {
+                "sweep_id": row.sweep_id,
+                "lists_kept": lists_kept,
+                "spec": spec,
+                "spec_hash": canonical_hash(spec),
+            }
+            connection.execute(_ASK_AGAIN, again)
+            return _sweep(connection.execute(_OF_ID, again).one())
         return add_sweep(
             connection,
             name,
@@ -157,6 +164,11 @@ def _newest(connection: Connection, name: str, dataset_id: int, protocol_hash: s
     return connection.execute(_NEWEST, key).first()
 
 
+def read_sweep(connection: Connection, sweep_id: int) -> Sweep:
+    """The sweep of this id, which exists, within the transaction of the caller."""
+    return _sweep(connection.execute(_OF_ID, {"sweep_id": sweep_id}).one())
+
+
 def _sweep(row: Row[Any]) -> Sweep:
     return Sweep(
         sweep_id=row.sweep_id,
@@ -168,6 +180,8 @@ def _sweep(row: Row[Any]) -> Sweep:
         protocol=parse_protocol(row.protocol),
         code_version=row.code_version,
         created_at=row.created_at,
+        spec=row.spec,
+        growing_since=row.growing_since,
         lists_kept=row.lists_kept,
         is_refresh=row.is_refresh,
     )

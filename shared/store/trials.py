@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine, Row, bindparam, text
+from sqlalchemy import Connection, Engine, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.families.tower import Tower
-from shared.domain.records import QueuedTrial, Trial
+from shared.domain.records import AskedBy, QueuedTrial, Trial
 from shared.domain.trial import TrialConfig, parse_trial_config
 from shared.errors import StoreError
 from shared.store.database import transaction
@@ -21,6 +21,7 @@ SELECT_TRIALS = """
         coalesce(trials.val_rmse, latest.val_rmse) as val_rmse,
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
         coalesce(measured.value, latest.objective) as objective, trials.best_epoch, trials.model_url,
+        trials.asked_by, trials.stopped_epoch, trials.stopped_value, trials.stopped_against,
         trials.refit_of, trials.refreshed_from, trials.lists_removed_at is null as has_lists,
         coalesce(chosen.best_epoch, cast(trials.config -> 'training' ->> 'max_epochs' as integer)) as n_epochs
     from trials
@@ -59,11 +60,13 @@ QUEUED_OF = text(_SELECT_QUEUED + "and trial_id = any(:trial_ids) order by trial
 INSERT_TRIAL = """
     insert into trials (
         sweep_id, label, family, config, config_hash, is_baseline, merge, embedding_size, dense_layers,
-        random_seed, status, max_attempts, attempts_allowed, refit_of, refreshed_from
+        random_seed, status, max_attempts, attempts_allowed, refit_of, refreshed_from,
+        asked_by
     )
     values (
         :sweep_id, :label, :family, :config, :config_hash, :is_baseline, :merge, :embedding_size,
-        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts, :refit_of, :refreshed_from
+        :dense_layers, :random_seed, 'queued', :max_attempts, :max_attempts, :refit_of, :refreshed_from,
+        :asked_by
     )
 """
 _ADD = text(
@@ -73,10 +76,21 @@ _ADD = text(
 
 def add_trials(engine: Engine, sweep_id: int, configs: Sequence[TrialConfig], max_attempts: int = 3) -> None:
     """Queue the configurations that the sweep does not have yet; the others stay as they are."""
-    rows = [trial_row(sweep_id, config, max_attempts) for config in configs]
-    if not rows:
-        return
     with transaction(engine) as connection:
+        insert_trials(connection, sweep_id, configs, max_attempts=max_attempts)
+
+
+def insert_trials(
+    connection: Connection,
+    sweep_id: int,
+    configs: Sequence[TrialConfig],
+    *,
+    asked_by: AskedBy = "file",
+    max_attempts: int = 3,
+) -> None:
+    """The same, within the transaction of the caller."""
+    rows = [{**trial_row(sweep_id, config, max_attempts), "asked_by": asked_by} for config in configs]
+    if rows:
         connection.execute(_ADD, rows)
         forget_verdicts(connection, [sweep_id])
 
@@ -98,6 +112,7 @@ def trial_row(sweep_id: int, config: TrialConfig, max_attempts: int) -> dict[str
         "max_attempts": max_attempts,
         "refit_of": None,
         "refreshed_from": None,
+        "asked_by": "file",
     }
 
 
@@ -107,7 +122,12 @@ def sweep_trials(engine: Engine, sweep_id: int) -> list[Trial]:
     Raises StoreError when one has a configuration that this version cannot read.
     """
     with transaction(engine) as connection:
-        return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
+        return read_trials(connection, sweep_id)
+
+
+def read_trials(connection: Connection, sweep_id: int) -> list[Trial]:
+    """The same, within the transaction of the caller."""
+    return [to_trial(row) for row in connection.execute(_OF_SWEEP, {"sweep_id": sweep_id})]
 
 
 def find_trial(engine: Engine, sweep_id: int, label_or_id: str | int) -> Trial | None:
@@ -157,7 +177,7 @@ def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
 
 
 def cancel_sweep(engine: Engine, sweep_id: int) -> tuple[int, int]:
-    """Cancel queued trials at once and ask running ones to stop; gives how many of each."""
+    """Cancel queued trials at once, ask running ones to stop, add no more; gives how many of each."""
     # One statement: a trial claimed or released meanwhile is judged by the state it has then.
     cancel = text("""
         update trials
@@ -167,7 +187,10 @@ def cancel_sweep(engine: Engine, sweep_id: int) -> tuple[int, int]:
         where sweep_id = :sweep_id and status in ('queued', 'running')
         returning status
     """)
+    stop_growing = text("update sweeps set growing_since = null where sweep_id = :sweep_id")
     with transaction(engine) as connection:
+        # Before the trials: whoever adds some holds this row.
+        connection.execute(stop_growing, {"sweep_id": sweep_id})
         statuses = connection.scalars(cancel, {"sweep_id": sweep_id}).all()
     return statuses.count("cancelled"), statuses.count("running")
 

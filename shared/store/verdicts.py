@@ -9,16 +9,17 @@ from sqlalchemy import Connection, Engine, text
 from shared.domain.verdicts import RankedTrial, Verdict
 from shared.store.database import transaction
 
-# "open": some trials are queued or running. "outdated": a trial was added or queued again since, or none yet.
+# "open": some trials are queued or running, or more may be added. "outdated": a trial was added or queued
+# again since, or none yet.
 JudgedState = Literal["judged", "outdated", "open"]
 
 # A refit is judged by nothing, so it holds no verdicts up.
 _IS_OPEN = """
-    exists (
+    (sweeps.growing_since is not null or exists (
         select from trials
         where trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
             and trials.status in ('queued', 'running')
-    )
+    ))
 """
 _TO_JUDGE = text(f"""
     select sweeps.sweep_id

@@ -122,6 +122,7 @@ def test_a_database_that_is_away_is_waited_for_and_said_once(monkeypatch):
             raise answer
         return [replace(QUEUED, status="succeeded", val_rmse=0.5)]
 
+    monkeypatch.setattr(progress.store, "is_growing", lambda *_: False)
     monkeypatch.setattr(progress.store, "sweep_trials", trials)
     monkeypatch.setattr(progress, "DATABASE_RETRY_SECONDS", 0.0)
     screen = io.StringIO()

@@ -1,0 +1,108 @@
+"""How a sweep grows: what its search, its repeats and its blends ask for once earlier trials have ended.
+
+Postgres is the only truth: a look reads the sweep and its trials, decides, and adds what is next in the same
+transaction. Any number of schedulers may look at once, and be lost at any moment.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from scheduler.sweep.dispatch import publish
+from scheduler.sweep.spec import SweepSpec, parse_spec
+from shared import store
+from shared.domain.trial import TrialConfig
+from shared.errors import ServiceError, SpecError, StoreError
+from shared.stop_signal import StopSignal
+from shared.store import AskedBy, GrowingSweep, Proposal, Sweep
+
+PERIOD_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a stage asks for at a look: trials to add, as proposals where it searches.
+
+    `is_over`: it will never ask for more of this sweep as it stands, so that the next stage may begin.
+    """
+
+    configs: tuple[TrialConfig, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    is_over: bool = True
+
+
+# Pure: the sweep file and the sweep with all its trials -> what is next. One that has nothing to do is over.
+Stage = Callable[[SweepSpec, GrowingSweep], Step]
+
+# In this order; each begins when those before are over.
+STAGES: Sequence[tuple[AskedBy, Stage]] = ()
+
+
+def spec_of(sweep: Sweep) -> SweepSpec:
+    """The sweep file as it is stored with a sweep, on the protocol as the data have it."""
+    spec = parse_spec(sweep.spec, Path(f"sweep {sweep.sweep_id} {sweep.name}"))
+    return replace(spec, protocol=sweep.protocol)
+
+
+def grow(engine: Engine, broker_url: str, sweep_id: int) -> None:
+    """One look at a sweep: add and publish what it asks for next, or note that it is complete.
+
+    Nothing happens where the sweep does not grow, or somebody else looks at it just now.
+    """
+    with store.growing_sweep(engine, sweep_id) as turn:
+        if turn is None:
+            return
+        spec = spec_of(turn.sweep.sweep)
+        for asked_by, stage in STAGES:
+            step = stage(spec, turn.sweep)
+            turn.add(asked_by, step.configs, step.proposals)
+            if not step.is_over:
+                break
+        else:
+            turn.complete()
+    known = {trial.trial_id for trial in turn.sweep.trials}
+    # What was lost on its way before, the watcher publishes.
+    queued = store.queued_trials(engine)
+    publish(broker_url, [one for one in queued if one.sweep_id == sweep_id and one.trial_id not in known])
+
+
+class Grower:
+    """Looks at every growing sweep until `stopped` is set; what is away is waited for."""
+
+    def __init__(self, engine: Engine, broker_url: str, stopped: threading.Event | StopSignal) -> None:
+        self._engine = engine
+        self._broker_url = broker_url
+        self._stopped = stopped
+        self._said: dict[int, str] = {}
+
+    def run(self) -> None:
+        """Look until stopped."""
+        while not self._stopped.wait(PERIOD_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """One look at every growing sweep; what keeps one from growing is said once."""
+        try:
+            sweep_ids = store.growing_sweeps(self._engine)
+        except StoreError as error:
+            self._say(0, str(error))
+            return
+        self._said.pop(0, None)
+        for sweep_id in sweep_ids:
+            try:
+                grow(self._engine, self._broker_url, sweep_id)
+            except (StoreError, ServiceError, SpecError) as error:
+                self._say(sweep_id, f"sweep {sweep_id} does not grow now: {error}")
+            else:
+                self._said.pop(sweep_id, None)
+
+    def _say(self, key: int, text: str) -> None:
+        if self._said.get(key) != text:
+            logger.warning("%s", text)
+        self._said[key] = text

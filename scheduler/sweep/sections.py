@@ -1,0 +1,51 @@
+"""The sections of a sweep file by which a sweep grows: its search, repeats and blends."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.domain.rules import PositiveFloat, PositiveInt, Seed
+
+_MOST_SEEDS = 100
+
+
+class Search(BaseModel):
+    """`[search]`: how trials are chosen from the tables of the file.
+
+    `method`: "grid": every combination; "random"; "tpe", tree-structured Parzen estimators (Bergstra et al.
+    2011). It ends after `n_trials` or `budget_minutes`, whichever is first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["grid", "random", "tpe"] = "grid"
+    n_trials: PositiveInt | None = None
+    seed: Seed = 0
+    budget_minutes: PositiveFloat | None = None
+
+
+class Repeats(BaseModel):
+    """`[repeats]`, or `repeats = 3`: the best configurations are trained with so many random seeds each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: Annotated[int, Field(ge=2, le=_MOST_SEEDS)]
+    of_best: PositiveInt | Literal["all"] = "all"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_is_seeds(cls, value: object) -> object:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return {"seeds": value} if is_number else value
+
+
+class Blend(BaseModel):
+    """`[[blends]]`: the weighted sum of the scores of the best trials of different families.
+
+    `of_best`: of so many families. `weights`: "equal", or chosen on "validation".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of_best: Annotated[int, Field(ge=2)] = 3
+    weights: Literal["equal", "validation"] = "equal"
