@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, text
@@ -23,7 +24,7 @@ _BEGIN = text("""
 """)
 # Whoever comes second does not wait: the first one sees the same.
 _TAKE_TURN = text("""
-    select sweep_id from sweeps
+    select clock_timestamp() as looked_at from sweeps
     where sweep_id = :sweep_id and growing_since is not null
     for no key update skip locked
 """)
@@ -55,11 +56,15 @@ class Proposal:
 
 @dataclass(frozen=True)
 class GrowingSweep:
-    """A sweep with all that decides what is next: its trials without refits, in order, and its proposals."""
+    """A sweep with all that decides what is next: its trials without refits, in order, and its proposals.
+
+    `looked_at`: when it was read, by the clock of the database.
+    """
 
     sweep: Sweep
     trials: tuple[Trial, ...]
     proposals: tuple[Proposal, ...]
+    looked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Turn:
@@ -109,9 +114,11 @@ def growing_sweep(engine: Engine, sweep_id: int) -> Iterator[Turn | None]:
     """The turn of a sweep, within one transaction; None where it does not grow or is somebody else's turn."""
     with transaction(engine) as connection:
         key = {"sweep_id": sweep_id}
-        if connection.execute(_TAKE_TURN, key).first() is None:
+        turn = connection.execute(_TAKE_TURN, key).first()
+        if turn is None:
             yield None
             return
         proposals = tuple(Proposal(**row._asdict()) for row in connection.execute(_PROPOSALS, key))
         trials = tuple(read_trials(connection, sweep_id))
-        yield Turn(connection, GrowingSweep(read_sweep(connection, sweep_id), trials, proposals))
+        sweep = read_sweep(connection, sweep_id)
+        yield Turn(connection, GrowingSweep(sweep, trials, proposals, turn.looked_at))

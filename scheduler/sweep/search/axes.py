@@ -6,6 +6,7 @@ from decimal import Decimal
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from shared.domain.rules import PositiveFloat, PositiveInt
@@ -44,6 +45,12 @@ class Range:
         if self.is_log:
             n_decimals = max(n_decimals, _DIGITS - 1 - math.floor(math.log10(value)))
         return min(max(round(float(value), n_decimals), self.low), self.high)
+
+    def draw(self, random: np.random.Generator) -> float:
+        """One of them at random."""
+        if self.is_log:
+            return self.rounded(math.exp(random.uniform(math.log(self.low), math.log(self.high))))
+        return self.rounded(random.uniform(self.low, self.high))
 
 
 # What an axis of a table may be.
