@@ -17,7 +17,8 @@ from shared.errors import SpecError
 def expand(spec: SweepSpec) -> list[TrialConfig]:
     """All trials of the sweep in the order of its tables, duplicates dropped, then the baselines.
 
-    Of a search, which chooses its trials one by one, only the baselines (see `asked_of`). Raises SpecError, with the place in the file, where the values of a trial do not go together.
+    Of a search, which chooses its trials one by one, only the baselines (see `asked_of`).
+    Raises SpecError, with the place in the file, where the values of a trial do not go together.
     """
     trials: dict[str, TrialConfig] = {}
     for table in () if spec.search.method != "grid" else spec.tables:
@@ -33,7 +34,8 @@ def expand(spec: SweepSpec) -> list[TrialConfig]:
 def ordered_axes(table: FamilyTable) -> list[str]:
     """The axes that a table names, in the order of the fields."""
     records = (FAMILIES[table.family], TrainingConfig)
-    return [field.name for record in records for field in fields(record) if field.name in table.axes]  # type: ignore[arg-type]  # They are dataclasses.
+    names = [field.name for record in records for field in fields(record)]  # type: ignore[arg-type]  # Dataclasses.
+    return [name for name in names if name in table.axes]
 
 
 def make_trial(

@@ -15,7 +15,24 @@ from shared.store.database import transaction
 from shared.store.sweeps import read_sweep
 from shared.store.trials import insert_trials, read_trials
 
-_GROWING = text("select sweep_id from sweeps where growing_since is not null order by sweep_id")
+# What a sweep grows by, in short: as long as it is the same, a look would decide the same.
+_STATES = text("""
+    select
+        sweeps.sweep_id,
+        concat_ws(
+            ' ', sweeps.spec_hash, sweeps.growing_since, count(trials.trial_id), max(trials.trial_id),
+            sum(hashtext(concat(trials.trial_id, ' ', trials.status))),
+            -- A search may end by its time alone.
+            clock_timestamp() - sweeps.growing_since >= make_interval(
+                secs => 60 * cast(sweeps.spec -> 'search' ->> 'budget_minutes' as double precision)
+            )
+        ) as state
+    from sweeps
+    left join trials on trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
+    where sweeps.growing_since is not null
+    group by sweeps.sweep_id
+    order by sweeps.sweep_id
+""")
 _IS_GROWING = text("""
     select exists (select from sweeps where sweep_id = :sweep_id and growing_since is not null)
 """)
@@ -52,6 +69,14 @@ class Proposal:
     branch: int
     parameters: Mapping[str, Any]
     config_hash: str
+
+
+@dataclass(frozen=True)
+class GrowthState:
+    """A sweep that grows; `state` differs wherever its file or the status of a trial does."""
+
+    sweep_id: int
+    state: str
 
 
 @dataclass(frozen=True)
@@ -103,10 +128,21 @@ def is_growing(engine: Engine, sweep_id: int) -> bool:
         return bool(connection.execute(_IS_GROWING, {"sweep_id": sweep_id}).scalar_one())
 
 
-def growing_sweeps(engine: Engine) -> list[int]:
-    """The ids of the sweeps that grow."""
+def sweep_proposals(engine: Engine, sweep_id: int) -> list[Proposal]:
+    """What the search of a sweep proposed, in order."""
     with transaction(engine) as connection:
-        return list(connection.scalars(_GROWING))
+        return list(_read_proposals(connection, sweep_id))
+
+
+def growth_states(engine: Engine) -> list[GrowthState]:
+    """The sweeps that grow, as they are now."""
+    with transaction(engine) as connection:
+        return [GrowthState(**row._asdict()) for row in connection.execute(_STATES)]
+
+
+def _read_proposals(connection: Connection, sweep_id: int) -> tuple[Proposal, ...]:
+    rows = connection.execute(_PROPOSALS, {"sweep_id": sweep_id})
+    return tuple(Proposal(**row._asdict()) for row in rows)
 
 
 @contextmanager
@@ -118,7 +154,7 @@ def growing_sweep(engine: Engine, sweep_id: int) -> Iterator[Turn | None]:
         if turn is None:
             yield None
             return
-        proposals = tuple(Proposal(**row._asdict()) for row in connection.execute(_PROPOSALS, key))
+        proposals = _read_proposals(connection, sweep_id)
         trials = tuple(read_trials(connection, sweep_id))
         sweep = read_sweep(connection, sweep_id)
         yield Turn(connection, GrowingSweep(sweep, trials, proposals, turn.looked_at))

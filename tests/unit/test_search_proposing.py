@@ -1,18 +1,15 @@
 """The next trial of a search follows from its file and from what is stored, whoever asks."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from scheduler.sweep.search.proposing import SUPPLY, propose
 from scheduler.sweep.search.counting import asked_of
-from scheduler.sweep.search.space import space_of
+from scheduler.sweep.search.proposing import SUPPLY, propose
 from scheduler.sweep.spec import parse_spec
-from shared.domain.protocol import Protocol
-from shared.store import GrowingSweep, Proposal, Sweep
+from shared.store import GrowingSweep, Sweep
 from tests.unit.test_progress import QUEUED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -218,15 +215,3 @@ def test_what_means_nothing_to_a_trial_does_not_keep_it_out_of_the_space():
     assert len(trials) == len(asked_of(spec, trials)) == 30
     assert sum(one.config.architecture.loss == "softmax" for one in trials) == 1
     assert len(proposals) >= 30
-
-
-def test_asking_stays_fast_with_a_thousand_results():
-    spec = _spec({**MF, "item_l2": {"from": 0.01, "to": 1}}, method="random", n_trials=1000)
-    trials, proposals, _ = _run(spec, 600)
-    asking = replace(spec, search=spec.search.model_copy(update={"method": "tpe", "n_trials": 2000}))
-    growing = _growing(asking, trials, proposals)
-    propose(asking, growing)
-    started = time.perf_counter()
-    step = propose(asking, growing)
-    assert len(step.configs) == SUPPLY
-    print((time.perf_counter() - started) / SUPPLY)

@@ -1,20 +1,22 @@
 """What a sampler is told and asked: first which branch, then the value of each axis of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from scheduler.sweep.search.axes import Axis
 from scheduler.sweep.search.counting import Found
 from scheduler.sweep.search.space import Point, Space
 from scheduler.sweep.search.told import (
     Result,
+    ask,
     distribution_of,
     from_optuna,
     make_sampler,
     result_of,
-    study_of,
     told_trial,
 )
 from scheduler.sweep.sections import Search
@@ -70,11 +72,8 @@ class Asker:
             told_trial(place, one.result, one.point.parameters, branch.axes) for place, one in enumerate(told)
         ]
         n_startup = _N_STARTUP if len(self._space.branches) == 1 else _N_STARTUP_OF_BRANCH
-        sampler = make_sampler(self._search.method, (self._search.seed, *seed), n_startup)
-        study = study_of(trials, sampler, is_larger_better=self._is_larger_better)
-        asked = study.ask({name: distribution_of(axis) for name, axis in branch.axes.items()})
-        values = {name: from_optuna(axis, asked.params[name]) for name, axis in branch.axes.items()}
-        return Point(number, values)
+        asked = self._ask(trials, branch.axes, n_startup, seed)
+        return Point(number, {name: from_optuna(axis, asked[name]) for name, axis in branch.axes.items()})
 
     def _branch(self, open_branches: Sequence[int], seed: Sequence[int]) -> int:
         if len(open_branches) == 1:
@@ -90,6 +89,12 @@ class Asker:
             for place, one in enumerate(self._told)
             if one.point.branch in open_branches
         ]
-        sampler = make_sampler(self._search.method, (self._search.seed, *seed), _N_STARTUP)
-        study = study_of(trials, sampler, is_larger_better=self._is_larger_better)
-        return int(from_optuna(axis, study.ask({_BRANCH: distribution_of(axis)}).params[_BRANCH]))
+        asked = self._ask(trials, {_BRANCH: axis}, _N_STARTUP, seed)
+        return int(from_optuna(axis, asked[_BRANCH]))
+
+    def _ask(
+        self, told: Sequence[FrozenTrial], axes: Mapping[str, Axis], n_startup: int, seed: Sequence[int]
+    ) -> dict[str, Any]:
+        space = {name: distribution_of(axis) for name, axis in axes.items()}
+        sampler = make_sampler(self._search.method, (self._search.seed, *seed), n_startup, space)
+        return ask(told, sampler, space, is_larger_better=self._is_larger_better)

@@ -38,7 +38,7 @@ class Range:
         return is_number and self.low <= value <= self.high  # type: ignore[operator]  # A number.
 
     def rounded(self, value: float) -> float:
-        """The value of the range that is meant: three digits of the width, or of the value if that is finer."""
+        """The value that is meant: to three digits of the width, or of the value where that is finer."""
         if self.is_whole:
             return round(value)
         n_decimals = _DIGITS - math.floor(math.log10(self.high - self.low))
@@ -66,7 +66,7 @@ def is_ordered(axis: Axis) -> bool:
 
 
 class RangeTable(BaseModel):
-    """`{from, to, scale, step}` of a sweep file; the models of the fields check each end by their own rules."""
+    """`{from, to, scale, step}` of a sweep file; each end is checked by the rules of its field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,7 +82,9 @@ class RangeTable(BaseModel):
         if self.scale == "log" and self.low <= 0:
             raise ValueError(f'with scale = "log", from must be above 0; got {self.low!r}')
         if self.scale == "log" and self.step is not None:
-            raise ValueError('a step is of scale = "linear"; leave one of them out, or write a list of values')
+            raise ValueError(
+                'a step is of scale = "linear"; leave one of them out, or write a list of values'
+            )
         if self.step is not None and self.step > self.high - self.low:
             raise ValueError(f"step must be at most to - from; got {self.step!r}")
         if self.step is not None and (self.high - self.low) / self.step >= MOST_VALUES:
@@ -103,6 +105,7 @@ def axis_type(annotation: Any) -> Any:  # noqa: ANN401  A type.
     """The type of the axis of a field: a list of its values or, of a number, a range."""
     rule = next(iter(_without_none(annotation)))
     kind = get_args(rule)[0] if get_origin(rule) is Annotated else rule
+    ranges: Any = Annotated[Any, BeforeValidator(_no_range)]
     if kind in (int, float):
         step = PositiveInt if kind is int else PositiveFloat
         fields: dict[str, Any] = {
@@ -110,9 +113,7 @@ def axis_type(annotation: Any) -> Any:  # noqa: ANN401  A type.
             "high": (rule, Field(alias="to")),
             "step": (step | None, None),
         }
-        ranges: Any = create_model("_Range", __base__=RangeTable, **fields)
-    else:
-        ranges = Annotated[Any, BeforeValidator(_no_range)]
+        ranges = create_model("_Range", __base__=RangeTable, **fields)
     values = GenericAlias(tuple, (annotation, ...))
     listed: Any = Annotated[values, Field(min_length=1), Tag(LIST_TAG)]
     return Annotated[Union[listed, Annotated[ranges, Tag(RANGE_TAG)]], Discriminator(_kind)]  # noqa: UP007  Made here.

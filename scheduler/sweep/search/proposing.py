@@ -7,7 +7,6 @@ scheduler goes on where another one was lost. Optuna is slow to load and only lo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from scheduler.sweep.step import Step
 from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
 from shared.store import GrowingSweep, Proposal
-
-if TYPE_CHECKING:
-    from scheduler.sweep.search.asking import Asker
 
 # So many trials of a sweep wait for a worker: one that ends a trial finds the next, and few are chosen early.
 SUPPLY = 2
@@ -70,7 +66,7 @@ class _Search:
         self._spec = spec
         self._space = space
         self._known = {trial.config_hash for trial in sweep.trials}
-        self._asker: Asker = Asker(space, spec.search, found, is_larger_better=_is_larger_better(sweep))
+        self._asker = Asker(space, spec.search, found, is_larger_better=_is_larger_better(sweep))
         self._number = max((one.number for one in sweep.proposals), default=0)
         self._proposals: list[Proposal] = []
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, product
+from itertools import chain, islice, product
 from typing import Any
 
 import numpy as np
@@ -69,22 +69,27 @@ class Branch:
 
     def kinds(self) -> Iterator[dict[str, Any]]:
         """Combinations in which every choice that is no number is met, with the first of all numbers."""
-        axes = (_first(axis) if _is_numeric(axis) else axis for axis in self.axes.values())
+        axes = (_kinds(axis) for axis in self.axes.values())
         for values in product(*axes):
             yield dict(zip(self.axes, values, strict=True))
 
     def find(self, config: TrialConfig) -> dict[str, Any] | None:
         """The parameters of a configuration; None where it is not of this branch.
 
-        An axis that means nothing to it, such as one of another loss, has its first value.
+        A setting that means nothing to it, or that is what its family takes anyway, is stored as its
+        default, which the axis may not have: then the first value that makes the same trial stands for it.
         """
         if config.family != self.table.family:
             return None
-        parameters = {
-            name: value if (value := _value(config, name)) in axis else next(iter(_first(axis)))
+        axes = (
+            (value,) if (value := _value(config, name)) in axis else _candidates(axis)
             for name, axis in self.axes.items()
-        }
-        return parameters if self._makes(parameters, config) else None
+        )
+        for values in islice(product(*axes), _N_DRAWN):
+            parameters = dict(zip(self.axes, values, strict=True))
+            if self._makes(parameters, config):
+                return parameters
+        return None
 
     def agrees(self, parameters: Mapping[str, Any], config: TrialConfig) -> bool:
         """Whether parameters that were stored are of this branch as it is now, and make this trial."""
@@ -225,14 +230,15 @@ def _whole(axis: Range) -> range:
     return range(int(axis.low), int(axis.high) + 1)
 
 
-def _first(axis: Axis) -> tuple[Any, ...]:
-    return (axis.low,) if isinstance(axis, Range) else axis[:1]
+def _candidates(axis: Axis) -> tuple[Any, ...]:
+    return (axis.low,) if isinstance(axis, Range) else axis
 
 
-def _is_numeric(axis: Axis) -> bool:
-    return isinstance(axis, Range) or all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in axis
-    )
+def _kinds(axis: Axis) -> tuple[Any, ...]:
+    if isinstance(axis, Range):
+        return (axis.low,)
+    is_numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis)
+    return axis[:1] if is_numeric else axis
 
 
 def _value(config: TrialConfig, name: str) -> object:

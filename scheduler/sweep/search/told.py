@@ -24,8 +24,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from scheduler.sweep.search.axes import Axis, Range, is_ordered
 from shared.store import Trial
 
-# Those who are told come before those who are asked; Optuna numbers these from 0.
-_FIRST_NUMBER = -1_000_000_000
+# Optuna numbers what is asked from 0, and goes through what was told only from there up.
+_FIRST_NUMBER = 1
 
 optuna.logging.set_verbosity(logging.WARNING)
 
@@ -69,21 +69,43 @@ class Told(InMemoryStorage):
 
 
 def study_of(
-    told: Sequence[FrozenTrial], sampler: BaseSampler | None, *, is_larger_better: bool
+    told: Sequence[FrozenTrial], sampler: BaseSampler | None = None, *, is_larger_better: bool
 ) -> optuna.Study:
     """The study of trials that were told, for one question."""
     direction = "maximize" if is_larger_better else "minimize"
     return optuna.create_study(storage=Told(told), sampler=sampler, direction=direction)
 
 
-def make_sampler(method: str, seed: Sequence[int], n_startup: int) -> BaseSampler:
+class _Tpe(TPESampler):
+    """TPE over a space that is known: it need not be found among a thousand trials at each question."""
+
+    space: Mapping[str, BaseDistribution]
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        """All axes together: how good a value is may depend on the others."""
+        del study, trial
+        return {name: axis for name, axis in self.space.items() if not axis.single()}
+
+
+def make_sampler(
+    method: str, seed: Sequence[int], n_startup: int, space: Mapping[str, BaseDistribution]
+) -> BaseSampler:
     """The sampler of a method; the same seed and the same told trials give the same proposal."""
     number = int(np.random.SeedSequence(seed).generate_state(1)[0])
     if method == "random":
         return RandomSampler(seed=number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=number, n_startup_trials=n_startup, multivariate=True, constant_liar=True)
+        sampler = _Tpe(seed=number, n_startup_trials=n_startup, multivariate=True, constant_liar=True)
+    sampler.space = space
+    return sampler
+
+
+def ask(
+    told: Sequence[FrozenTrial], sampler: BaseSampler, space: Mapping[str, Any], *, is_larger_better: bool
+) -> dict[str, Any]:
+    """One question: a value for each part of the space."""
+    return study_of(told, sampler, is_larger_better=is_larger_better).ask(dict(space)).params
 
 
 def told_trial(
