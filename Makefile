@@ -17,6 +17,20 @@ DATASET_NAME := $(NAME)
 export DATASET_NAME
 endif
 
+# Names as short as these may be in any environment: only those on the command line are meant.
+ifeq ($(origin N),command line)
+SEARCH_TRIALS := $(N)
+export SEARCH_TRIALS
+endif
+ifeq ($(origin BUDGET),command line)
+SEARCH_MINUTES := $(BUDGET)
+export SEARCH_MINUTES
+endif
+ifeq ($(origin SEED),command line)
+SEARCH_SEED := $(SEED)
+export SEARCH_SEED
+endif
+
 RECSWEEP := .venv/bin/python -m scheduler
 INSTALLED := .venv/.runtime-installed
 SETUP := $(INSTALLED)
@@ -59,7 +73,7 @@ data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m
 	@$(RECSWEEP) data
 
 .PHONY: sweep
-sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m or ratings.csv NAME=n FRESH=1 WORKERS=n DRY_RUN=1]
+sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m or ratings.csv NAME=n SEARCH=tpe N=40 FRESH=1 WORKERS=n DRY_RUN=1]
 	@$(RECSWEEP) sweep
 
 .PHONY: status

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress
 from sqlalchemy import Engine
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
 
+from scheduler.shown_trials import count_states, trials_to_show
+from scheduler.sweep.search.screen import SearchScreen
+from scheduler.sweep.spec import SweepSpec
 from shared import store
 from shared.console import PlainColumn, PlainConsole, new_list, styled
 from shared.errors import ServiceError, StoreUnavailable
@@ -23,6 +26,8 @@ DATABASE_RETRY_SECONDS = 2.0
 STALL_SECONDS = 10.0
 # Longer than a worker, or its task processes, need to start on a busy machine.
 STARTING_SECONDS = 45.0
+# Of the terminal, beside the trials: the head of the table, the counts, the bar, what is waited for.
+_ROWS_AROUND = 7
 _TERMINAL = ("succeeded", "failed", "cancelled", "stopped")
 _STYLES = {
     "running": "cyan",
@@ -36,10 +41,28 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Watched:
-    """The trials that are watched, as they are now; `is_growing`: more may be added."""
+    """The trials that are watched, as they are now; `is_growing`: more may be added.
+
+    Of a search: `n_to_come` trials are still to be chosen, of about `cost_to_come`; `time_spent`: share of
+    its budget of time; `lines`: what it found out by now.
+    """
 
     trials: list[Trial]
     is_growing: bool = False
+    n_to_come: int = 0
+    cost_to_come: float = 0.0
+    time_spent: float = 0.0
+    lines: tuple[str, ...] = ()
+
+    @property
+    def n_expected(self) -> int:
+        """All trials, those to come too."""
+        return len(self.trials) + self.n_to_come
+
+    @property
+    def done_fraction(self) -> float:
+        """Share of the expected work, or of the time, whichever ends first."""
+        return max(done_fraction(self.trials, self.cost_to_come), self.time_spent)
 
     @property
     def n_ended(self) -> int:
@@ -56,9 +79,17 @@ _Read = Callable[[], Watched]
 
 
 def watch_sweep(
-    engine: Engine, broker_url: str, sweep_id: int, console: PlainConsole, objective: str = "rmse"
+    engine: Engine,
+    broker_url: str,
+    sweep_id: int,
+    console: PlainConsole,
+    objective: str = "rmse",
+    *,
+    spec: SweepSpec | None = None,
 ) -> list[Trial]:
     """Show progress until every trial has ended; returns the trials. KeyboardInterrupt passes through.
+
+    `spec`: the sweep file, where its search is shown too.
 
     Where the sweep's objective is not the RMSE, which is always shown, it is shown too. When nothing moves
     for a while it says what it waits for.
@@ -67,9 +98,25 @@ def watch_sweep(
     def read() -> Watched:
         # The sweep first: what is added afterwards is seen the next time.
         is_growing = store.is_growing(engine, sweep_id)
-        return Watched(store.sweep_trials(engine, sweep_id), is_growing)
+        watched = Watched(store.sweep_trials(engine, sweep_id), is_growing)
+        return watched if search is None or not is_growing else _watch_search(engine, search, watched)
 
-    return _watch(read, broker_url, console, objective)
+    search = SearchScreen(spec) if spec is not None and spec.search.method != "grid" else None
+    is_larger_better = spec is not None and spec.protocol.is_larger_better
+    return _watch(read, broker_url, console, objective, is_larger_better=is_larger_better)
+
+
+def _watch_search(engine: Engine, search: SearchScreen, watched: Watched) -> Watched:
+    sweep_id = watched.trials[0].sweep_id if watched.trials else 0
+    proposals = store.sweep_proposals(engine, sweep_id)
+    n_to_come = search.n_to_choose(watched.trials, proposals)
+    return replace(
+        watched,
+        n_to_come=n_to_come,
+        cost_to_come=search.cost_of(n_to_come),
+        time_spent=search.share_of_time(store.get_sweep(engine, sweep_id).growing_since),
+        lines=tuple(search.lines(watched.trials, proposals)),
+    )
 
 
 def watch_trial(engine: Engine, broker_url: str, trial_id: int, console: PlainConsole) -> Trial:
@@ -78,7 +125,14 @@ def watch_trial(engine: Engine, broker_url: str, trial_id: int, console: PlainCo
     return trial
 
 
-def _watch(read: _Read, broker_url: str, console: PlainConsole, objective: str = "rmse") -> list[Trial]:
+def _watch(
+    read: _Read,
+    broker_url: str,
+    console: PlainConsole,
+    objective: str = "rmse",
+    *,
+    is_larger_better: bool = False,
+) -> list[Trial]:
     started = time.monotonic()
     stall = Stall(broker_url)
     if not console.is_terminal:
@@ -91,23 +145,28 @@ def _watch(read: _Read, broker_url: str, console: PlainConsole, objective: str =
         while True:
             watched = _read_patiently(read, console)
             trials, n_ended = watched.trials, watched.n_ended
-            fraction = done_fraction(trials)
+            fraction = watched.done_fraction
             bar.update(
                 task,
                 completed=fraction,
-                description=f"{n_ended}/{len(trials)} trials",
+                description=f"{n_ended}/{watched.n_expected} trials",
                 left=_time_left(fraction, time.monotonic() - started),
             )
-            table = progress_table(trials, objective)
-            live.update(Group(table, bar, styled(stall.reason(trials) or "", "yellow")))
+            # Below the table: the bar, what it waits for, the lines, and one for the counts.
+            n_rows = console.size.height - _ROWS_AROUND - len(watched.lines)
+            shown = trials_to_show(trials, n_rows, is_larger_better=is_larger_better)
+            table = progress_table(shown, objective)
+            rest = [count_states(trials)] if len(shown) < len(trials) else []
+            below = [styled(line, "dim") for line in (*rest, *watched.lines)]
+            live.update(Group(table, *below, bar, styled(stall.reason(trials) or "", "yellow")))
             if watched.is_over:
                 return trials
             time.sleep(PERIOD_SECONDS)
 
 
-def done_fraction(trials: Sequence[Trial]) -> float:
+def done_fraction(trials: Sequence[Trial], cost_to_come: float = 0.0) -> float:
     """Share of the expected work that is done, in [0, 1]; the epochs of running trials count."""
-    total = sum(trial.config.expected_cost for trial in trials)
+    total = cost_to_come + sum(trial.config.expected_cost for trial in trials)
     done = 0.0
     for trial in trials:
         cost = trial.config.expected_cost
@@ -185,6 +244,7 @@ def why_waiting(broker_url: str, waited_seconds: float) -> str | None:
 def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall, objective: str) -> list[Trial]:
     reason = None
     shown: dict[int, tuple[str, int]] = {}
+    best: tuple[str, ...] = ()
     while True:
         watched = _read_patiently(read, console)
         trials, n_ended = watched.trials, watched.n_ended
@@ -192,7 +252,10 @@ def _watch_plainly(read: _Read, console: PlainConsole, stall: Stall, objective: 
             state = (trial.status, trial.attempt)
             if shown.get(trial.trial_id, ("queued", 0)) != state:
                 shown[trial.trial_id] = state
-                console.print(_plain_line(trial, n_ended, len(trials), objective))
+                console.print(_plain_line(trial, n_ended, watched.n_expected, objective))
+        if watched.lines[:1] != best:
+            best = watched.lines[:1]
+            console.print(*best)
         if (why := stall.reason(trials)) != reason:
             reason = why
             if why:

@@ -18,6 +18,10 @@ _RULES = {
     "too_short": "must be a list with at least one value",
 }
 
+# How an axis may be written; the models tell which one they checked.
+LIST_TAG, RANGE_TAG = "<list>", "<range>"
+_RANGE_KEYS = ("from", "to", "scale", "step")
+
 Place = tuple[int | str, ...]
 
 
@@ -29,7 +33,7 @@ def describe_mistake(
     `known_keys`: those of each table by its name, "" for those of the file.
     """
     first = min(error.errors(), key=lambda one: one["type"] not in _UNKNOWN)
-    place = first["loc"]
+    place = tuple(step for step in first["loc"] if step not in (LIST_TAG, RANGE_TAG))
     table = str(place[0]) if len(place) > 1 else ""
     if place[:1] == ("models",) and len(place) > 2:
         table = f"models.{place[2]}"
@@ -37,7 +41,8 @@ def describe_mistake(
     if place[:1] == ("grid",) and isinstance(document.get("grid"), dict):
         # The model has a list of grids; the file has one table.
         place = (place[0], *place[2:])
-    rule = _rule(first, known_keys.get(table, ()))
+    known = _RANGE_KEYS if RANGE_TAG in first["loc"] else known_keys.get(table, ())
+    rule = _rule(first, known)
     path = _key_path(_of_document(place, first["input"], document))
     return f"{path}: {rule}" if path else rule
 

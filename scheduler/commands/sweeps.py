@@ -1,7 +1,9 @@
 """Commands that start and stop sweeps."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import click
 from sqlalchemy import Engine
@@ -9,13 +11,17 @@ from sqlalchemy import Engine
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.commands.named_data import data_options, leave_out_forgotten, resolve_named_data
 from scheduler.commands.results import print_leaderboard
+from scheduler.commands.search_options import search_options
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, database_folder, ensure_services
 from scheduler.progress import watch_sweep
-from scheduler.sweep.dispatch import Plan, dispatch, make_plan, remove_old_checkpoints, stored_trials
+from scheduler.sweep.dispatch import Plan, dispatch, plan_of, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
 from scheduler.sweep.room import lists_of, require_room
+from scheduler.sweep.search.belief import importance_of
+from scheduler.sweep.search.counting import asked_of
+from scheduler.sweep.search.words import describe_search, search_end
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
 from shared import store
@@ -36,6 +42,7 @@ from shared.store.database import create_engine
 @data_options
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
+@search_options
 @click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")
 def sweep(  # noqa: PLR0917  Its options.
     sweep_name: str,
@@ -46,10 +53,11 @@ def sweep(  # noqa: PLR0917  Its options.
     fresh: bool,
     workers: int | None,
     dry_run: bool,
+    **search: Any,  # noqa: ANN401  `search_options`.
 ) -> None:
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
-    spec = read_spec(find_sweep_file(sweep_name))
+    spec = read_spec(find_sweep_file(sweep_name), search)
     resolved = resolve_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
     spec = suited_to(spec, resolved.dataset)
     endpoints = ensure_services(settings, workers)
@@ -59,9 +67,12 @@ def sweep(  # noqa: PLR0917  Its options.
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
-    plan = make_plan(expand(spec), [] if fresh else stored_trials(engine, spec, dataset))
+    stored, proposals = ([], []) if fresh else stored_trials(engine, spec, dataset)
+    plan = plan_of(spec, stored, proposals)
     if dry_run:
         _print_plan(spec, plan)
+        for line in describe_search(spec, plan.n_to_choose, dataset.n_ratings, workers or count_cores()):
+            console.print(line)
     _check_room(spec, plan, dataset, settings, workers or count_cores())
     if dry_run:
         return
@@ -77,7 +88,12 @@ def sweep(  # noqa: PLR0917  Its options.
         if endpoints.flower_url:
             console.print(f"Flower: {endpoints.flower_url}")
         trials = watch_sweep(
-            engine, endpoints.broker_url, stored_sweep.sweep_id, console, stored_sweep.protocol.objective
+            engine,
+            endpoints.broker_url,
+            stored_sweep.sweep_id,
+            console,
+            stored_sweep.protocol.objective,
+            spec=spec,
         )
     except KeyboardInterrupt:
         console.print()
@@ -85,7 +101,12 @@ def sweep(  # noqa: PLR0917  Its options.
         sys.exit(INTERRUPTED)
     store.mark_ended_sweeps(engine)
     _remove_surplus_lists(engine, stored_sweep.sweep_id)
-    _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
+    proposals = store.sweep_proposals(engine, stored_sweep.sweep_id)
+    end = judge_end([*expand(spec), *asked_of(spec, trials, proposals)], trials)
+    of_search = search_end(spec, trials, proposals)
+    if importance := importance_of(spec, trials, proposals):
+        of_search.append(str(importance))
+    _print_end(engine, artifact_root, endpoints, stored_sweep, end, of_search)
 
 
 @click.command()
@@ -96,9 +117,10 @@ def cancel(sweep_name: str | None) -> None:
     stored_sweep = require_sweep(engine, sweep_name)
     refits = store.refits_of_sweep(engine, stored_sweep.sweep_id)
     open_refits = [refit.label for refit in refits if refit.status in ("queued", "running")]
+    was_growing = store.is_growing(engine, stored_sweep.sweep_id)
     n_queued, n_running = store.cancel_sweep(engine, stored_sweep.sweep_id)
     _cancel_refreshes(engine, stored_sweep.dataset_name)
-    if n_queued + n_running == 0:
+    if n_queued + n_running == 0 and not was_growing:
         console.print(f"Sweep {stored_sweep.sweep_id} {stored_sweep.name}: nothing to cancel")
         return
     console.print(
@@ -127,9 +149,9 @@ def _print_plan(spec: SweepSpec, plan: Plan) -> None:
 
 def _check_room(spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int) -> None:
     """Say how many rows the trials to run will write; SpecError where the disk has no room for them."""
-    if not plan.to_run:
+    n_trials, k = len(plan.to_run) + plan.n_to_choose, spec.protocol.k
+    if not n_trials:
         return
-    n_trials, k = len(plan.to_run), spec.protocol.k
     lists = lists_of(n_trials, dataset.n_users, k, kept=spec.lists_kept, n_workers=n_workers)
     console.print(f"Lists to write: {lists}")
     require_room(lists, database_folder(settings))
@@ -158,11 +180,16 @@ def _remove_surplus_lists(engine: Engine, sweep_id: int) -> None:
         store.remove_surplus_lists(engine)
 
 
-def _print_end(
-    engine: Engine, artifact_root: str, endpoints: Endpoints, stored_sweep: Sweep, end: SweepEnd
+def _print_end(  # noqa: PLR0917  What a sweep ends with.
+    engine: Engine,
+    artifact_root: str,
+    endpoints: Endpoints,
+    stored_sweep: Sweep,
+    end: SweepEnd,
+    of_search: Sequence[str],
 ) -> None:
     print_leaderboard(engine, stored_sweep)
-    for line in end.lines():
+    for line in (*end.lines(), *of_search):
         console.print(line)
     for trial in end.failed:
         console.print(f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}", style="red")

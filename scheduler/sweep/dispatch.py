@@ -3,12 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from sqlalchemy import Engine
 
 from scheduler.sweep.expand import expand
+from scheduler.sweep.search.counting import asked_of, n_to_choose
 from scheduler.sweep.spec import SweepSpec
 from shared import store
 from shared.artifacts import artifact_exists, delete_artifact
@@ -16,7 +17,7 @@ from shared.datasets import Dataset, store_prepared
 from shared.domain.trial import TrialConfig
 from shared.errors import TrialError
 from shared.queue import find_messages, publish_trials
-from shared.store import QueuedTrial, Sweep, Trial
+from shared.store import Proposal, QueuedTrial, Sweep, Trial
 from shared.version import code_version
 
 logger = logging.getLogger(__name__)
@@ -24,22 +25,27 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep file asks for, beside what is stored: labels by what happens to them."""
+    """What a sweep file asks for, beside what is stored: labels by what happens to them.
+
+    `n_to_choose`: how many trials its search is still to choose, as far as it counts trials.
+    """
 
     to_run: tuple[TrialConfig, ...]
     n_done: int
     n_running: int
     n_queued: int
     n_failed: int
+    n_to_choose: int = 0
 
     @property
     def n_trials(self) -> int:
-        """All trials the sweep file asks for."""
-        return len(self.to_run) + self.n_done + self.n_running + self.n_queued
+        """All trials the sweep file asks for, those that its search will choose too."""
+        return len(self.to_run) + self.n_done + self.n_running + self.n_queued + self.n_to_choose
 
     def __str__(self) -> str:
         text = f"to run {len(self.to_run)}, done {self.n_done}, running {self.n_running}"
         text += f", queued {self.n_queued}" if self.n_queued else ""
+        text += f", to choose {self.n_to_choose}" if self.n_to_choose else ""
         return f"{text}, failed {self.n_failed}" + (" (to run again)" if self.n_failed else "")
 
 
@@ -58,13 +64,21 @@ def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
     )
 
 
-def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> list[Trial]:
-    """Trials of the stored sweep that this file and data set would continue; reads only."""
+def plan_of(spec: SweepSpec, stored: Sequence[Trial], proposals: Sequence[Proposal] = ()) -> Plan:
+    """Pure: the trials of the file and of its search, beside those that are stored."""
+    plan = make_plan([*expand(spec), *asked_of(spec, stored, proposals)], stored)
+    return replace(plan, n_to_choose=n_to_choose(spec, stored, proposals))
+
+
+def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> tuple[list[Trial], list[Proposal]]:
+    """Trials and proposals of the stored sweep that this file and data set would continue; reads only."""
     dataset_id = store.find_dataset(engine, dataset.fingerprint)
     if dataset_id is None:
-        return []
+        return [], []
     sweep = store.find_sweep(engine, spec.name, dataset_id, spec.protocol.protocol_hash)
-    return store.sweep_trials(engine, sweep.sweep_id) if sweep else []
+    if sweep is None:
+        return [], []
+    return store.sweep_trials(engine, sweep.sweep_id), store.sweep_proposals(engine, sweep.sweep_id)
 
 
 def dispatch(
@@ -93,7 +107,7 @@ def dispatch(
         lists_kept=spec.lists_kept,
     )
     stored = store.sweep_trials(engine, sweep.sweep_id)
-    plan = make_plan(expand(spec), stored)
+    plan = plan_of(spec, stored, store.sweep_proposals(engine, sweep.sweep_id))
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
     store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])

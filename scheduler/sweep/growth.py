@@ -6,42 +6,30 @@ transaction. Any number of schedulers may look at once, and be lost at any momen
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from scheduler.sweep.dispatch import publish
+from scheduler.sweep.search.proposing import propose
 from scheduler.sweep.spec import SweepSpec, parse_spec
+from scheduler.sweep.step import Stage
 from shared import store
-from shared.domain.trial import TrialConfig
 from shared.errors import ServiceError, SpecError, StoreError
 from shared.stop_signal import StopSignal
-from shared.store import AskedBy, GrowingSweep, Proposal, Sweep
+from shared.store import AskedBy, GrowthState, Sweep
 
 PERIOD_SECONDS = 1.0
+# While something grows: a worker that ended a short trial should find the next one.
+GROWING_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a stage asks for at a look: trials to add, as proposals where it searches.
-
-    `is_over`: it will never ask for more of this sweep as it stands, so that the next stage may begin.
-    """
-
-    configs: tuple[TrialConfig, ...] = ()
-    proposals: tuple[Proposal, ...] = ()
-    is_over: bool = True
-
-
-# Pure: the sweep file and the sweep with all its trials -> what is next. One that has nothing to do is over.
-Stage = Callable[[SweepSpec, GrowingSweep], Step]
-
 # In this order; each begins when those before are over.
-STAGES: Sequence[tuple[AskedBy, Stage]] = ()
+STAGES: Sequence[tuple[AskedBy, Stage]] = (("search", propose),)
 
 
 def spec_of(sweep: Sweep) -> SweepSpec:
@@ -50,26 +38,30 @@ def spec_of(sweep: Sweep) -> SweepSpec:
     return replace(spec, protocol=sweep.protocol)
 
 
-def grow(engine: Engine, broker_url: str, sweep_id: int) -> None:
+def grow(engine: Engine, broker_url: str, sweep_id: int) -> bool:
     """One look at a sweep: add and publish what it asks for next, or note that it is complete.
 
-    Nothing happens where the sweep does not grow, or somebody else looks at it just now.
+    Gives whether it looked: not where the sweep does not grow, or somebody else looks at it just now.
     """
+    n_added = 0
     with store.growing_sweep(engine, sweep_id) as turn:
         if turn is None:
-            return
+            return False
         spec = spec_of(turn.sweep.sweep)
         for asked_by, stage in STAGES:
             step = stage(spec, turn.sweep)
             turn.add(asked_by, step.configs, step.proposals)
+            n_added += len(step.configs)
             if not step.is_over:
                 break
         else:
             turn.complete()
-    known = {trial.trial_id for trial in turn.sweep.trials}
-    # What was lost on its way before, the watcher publishes.
-    queued = store.queued_trials(engine)
-    publish(broker_url, [one for one in queued if one.sweep_id == sweep_id and one.trial_id not in known])
+    if n_added:
+        known = {trial.trial_id for trial in turn.sweep.trials}
+        # What was lost on its way before, the watcher publishes.
+        queued = store.queued_trials(engine)
+        publish(broker_url, [one for one in queued if one.sweep_id == sweep_id and one.trial_id not in known])
+    return True
 
 
 class Grower:
@@ -80,27 +72,34 @@ class Grower:
         self._broker_url = broker_url
         self._stopped = stopped
         self._said: dict[int, str] = {}
+        # How each sweep was when a look found nothing more to do; it saves looks and decides nothing.
+        self._seen: dict[int, GrowthState] = {}
 
     def run(self) -> None:
         """Look until stopped."""
-        while not self._stopped.wait(PERIOD_SECONDS):
+        while not self._stopped.wait(GROWING_SECONDS if self._seen else PERIOD_SECONDS):
             self.look()
 
     def look(self) -> None:
-        """One look at every growing sweep; what keeps one from growing is said once."""
+        """One look at every growing sweep that changed; what keeps one from growing is said once."""
         try:
-            sweep_ids = store.growing_sweeps(self._engine)
+            states = store.growth_states(self._engine)
         except StoreError as error:
             self._say(0, str(error))
             return
         self._said.pop(0, None)
-        for sweep_id in sweep_ids:
+        self._seen = {one.sweep_id: self._seen[one.sweep_id] for one in states if one.sweep_id in self._seen}
+        for state in states:
+            if self._seen.get(state.sweep_id) == state:
+                continue
             try:
-                grow(self._engine, self._broker_url, sweep_id)
+                has_looked = grow(self._engine, self._broker_url, state.sweep_id)
             except (StoreError, ServiceError, SpecError) as error:
-                self._say(sweep_id, f"sweep {sweep_id} does not grow now: {error}")
+                self._say(state.sweep_id, f"sweep {state.sweep_id} does not grow now: {error}")
             else:
-                self._said.pop(sweep_id, None)
+                self._said.pop(state.sweep_id, None)
+                if has_looked:
+                    self._seen[state.sweep_id] = state
 
     def _say(self, key: int, text: str) -> None:
         if self._said.get(key) != text:

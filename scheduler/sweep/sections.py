@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from scheduler.sweep.search.axes import MOST_VALUES
 from shared.domain.rules import PositiveFloat, PositiveInt, Seed
 
 _MOST_SEEDS = 100
@@ -19,7 +20,7 @@ class Search(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["grid", "random", "tpe"] = "grid"
-    n_trials: PositiveInt | None = None
+    n_trials: Annotated[PositiveInt, Field(le=MOST_VALUES)] | None = None
     seed: Seed = 0
     budget_minutes: PositiveFloat | None = None
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from math import prod
 from pathlib import Path
-from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
@@ -17,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from scheduler.sweep.search.axes import MOST_VALUES, Axis, RangeTable, axis_type
+from scheduler.sweep.search.rules import require_searchable, with_search
 from scheduler.sweep.sections import Blend, Repeats, Search
 from shared.domain.families import BASELINES, FAMILIES
 from shared.domain.families.tower import Tower
@@ -31,20 +31,19 @@ from shared.toml_file import read_toml
 SWEEPS_DIR = Path(__file__).parents[1] / "sweeps"
 
 _LONGEST_NAME = 100
-_MAX_TRIALS = 10_000
 _REQUIRED_AXES = ", ".join(field.name for field in fields(Tower) if field.default is MISSING)
 
 
 @dataclass(frozen=True)
 class FamilyTable:
-    """One `[grid]` or `[[models]]` table: a family, and the values of each axis that it names.
+    """One `[grid]` or `[[models]]` table: a family, and the values or the range of each axis that it names.
 
     The axes are fields of the family's configuration and, where it has epochs, of TrainingConfig.
     `place`: the file and the table in it, for messages.
     """
 
     family: str
-    axes: Mapping[str, tuple[Any, ...]]
+    axes: Mapping[str, Axis]
     place: str
 
 
@@ -77,20 +76,13 @@ class SweepSpec:
 
 
 class _Axes(BaseModel):
-    """A grid: for each axis that it varies, the values, of which every one is checked."""
+    """A table: for each axis that it names, the values or the range, every one checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    @model_validator(mode="after")
-    def _is_small_enough(self) -> "_Axes":
-        size = prod(len(values) for values in self.axes().values())
-        if size > _MAX_TRIALS:
-            raise ValueError(f"at most {_MAX_TRIALS} trials; got {size}")
-        return self
-
-    def axes(self) -> dict[str, tuple[Any, ...]]:
-        names = self.model_fields_set - {"family"}
-        return {name: getattr(self, name) for name in names}
+    def axes(self) -> dict[str, Axis]:
+        named = {name: getattr(self, name) for name in self.model_fields_set - {"family"}}
+        return {name: axis.axis() if isinstance(axis, RangeTable) else axis for name, axis in named.items()}
 
 
 def _axes_model(family: type[Any]) -> type[_Axes]:
@@ -98,8 +90,8 @@ def _axes_model(family: type[Any]) -> type[_Axes]:
     records = (family, TrainingConfig) if family.has_epochs else (family,)
     axes: dict[str, Any] = {
         field.name: (
-            GenericAlias(tuple, (types[field.name], ...)),
-            Field(... if field.default is MISSING else (), min_length=1),
+            axis_type(types[field.name]),
+            Field(... if field.default is MISSING else ()),
         )
         for record in records
         for types in [get_type_hints(record, include_extras=True)]
@@ -131,6 +123,8 @@ def _model_table(family: type[Any]) -> Any:  # noqa: ANN401  A model made for th
 
 def _as_axis(value: object, is_list: bool) -> object:
     """A value as an axis with one value; of a field that is itself a list, a list of lists is an axis."""
+    if isinstance(value, dict):
+        return value
     is_axis = isinstance(value, list) and (not is_list or (value != [] and isinstance(value[0], list)))
     return value if is_axis else [value]
 
@@ -166,10 +160,10 @@ class _Lists(BaseModel):
     @field_validator("keep", mode="before")
     @classmethod
     def _is_all_or_a_number(cls, keep: object) -> object:
-        is_number = isinstance(keep, int) and not isinstance(keep, bool) and 1 <= keep <= _MAX_TRIALS
+        is_number = isinstance(keep, int) and not isinstance(keep, bool) and 1 <= keep <= MOST_VALUES
         if keep != "all" and not is_number:
             raise ValueError(
-                f'must be "all" or a whole number from 1 to {_MAX_TRIALS}, of trials that keep their lists; '
+                f'must be "all" or a whole number from 1 to {MOST_VALUES}, of trials that keep their lists; '
                 f"got {shortened(repr(keep))}"
             )
         return keep
@@ -261,9 +255,13 @@ def find_sweep_file(name: str) -> Path:
     )
 
 
-def read_spec(path: Path) -> SweepSpec:
-    """Read and validate a sweep file; raises SpecError with file and line or key path."""
-    return parse_spec(read_toml(path, "sweep file", SpecError), path)
+def read_spec(path: Path, search: Mapping[str, Any] | None = None) -> SweepSpec:
+    """Read and validate a sweep file; raises SpecError with file and line or key path.
+
+    `search`: what the command line sets under [search]; it becomes part of the document.
+    """
+    document = read_toml(path, "sweep file", SpecError)
+    return parse_spec(with_search(document, search or {}), path)
 
 
 def parse_spec(document: Mapping[str, Any], path: Path) -> SweepSpec:
@@ -272,9 +270,11 @@ def parse_spec(document: Mapping[str, Any], path: Path) -> SweepSpec:
         file = _SweepFile.model_validate({"name": path.stem, **document})
     except ValidationError as error:
         raise SpecError(f"{path}: {describe_mistake(error, document, _KNOWN_KEYS)}") from error
+    tables = file.tables(path)
+    require_searchable(file.search, tables, path)
     return SweepSpec(
         name=file.name,
-        tables=file.tables(path),
+        tables=tables,
         training={name: getattr(file.training, name) for name in document.get("training", {})},
         protocol=file.protocol,
         document=document,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from scheduler.sweep.expand import expand
+from scheduler.sweep.search.space import space_of
 from scheduler.sweep.spec import SweepSpec
 from shared.datasets import Dataset
 from shared.errors import SpecError
@@ -12,8 +13,11 @@ def suited_to(spec: SweepSpec, dataset: Dataset) -> SweepSpec:
     """The sweep as it runs on these data.
 
     Where nobody rated, every observation counts as relevant, and no baseline predicts ratings. Raises
-    SpecError, by name, for families that predict ratings then, and where no rating can count as relevant.
+    SpecError, by name, for families that predict ratings then, and where no rating can count as relevant; and
+    for a table of a search whose values never go together.
     """
+    if spec.search.method != "grid":
+        space_of(spec).require_possible()
     if dataset.is_implicit:
         return _suited_to_implicit(spec, dataset)
     threshold = spec.protocol.relevance_threshold
@@ -37,7 +41,8 @@ def _suited_to_implicit(spec: SweepSpec, dataset: Dataset) -> SweepSpec:
     protocol = replace(spec.protocol, relevance_threshold="none")
     baselines = tuple(family for family in spec.baselines if not family().predicts_ratings)
     suited = replace(spec, protocol=protocol, baselines=baselines)
-    unfit = [config.label for config in expand(suited) if config.architecture.predicts_ratings]
+    configs = [*expand(suited), *(space_of(suited).kinds() if spec.search.method != "grid" else ())]
+    unfit = [config.label for config in configs if config.architecture.predicts_ratings]
     if unfit:
         shown = ", ".join(unfit[:3]) + (f" and {len(unfit) - 3} more" if len(unfit) > 3 else "")
         raise SpecError(

@@ -46,12 +46,14 @@ from shared.store.forgotten import (
 )
 from shared.store.growth import (
     GrowingSweep,
+    GrowthState,
     Proposal,
     Turn,
     begin_growing,
     growing_sweep,
-    growing_sweeps,
+    growth_states,
     is_growing,
+    sweep_proposals,
 )
 from shared.store.installation import artifact_root
 from shared.store.kept_lists import RemovedLists, lists_gone, remove_surplus_lists, slow_removals
@@ -111,6 +113,7 @@ __all__ = [
     "FailureReason",
     "ForgottenUsers",
     "GrowingSweep",
+    "GrowthState",
     "LeaderboardRow",
     "LeaseState",
     "ListChange",
@@ -164,7 +167,7 @@ __all__ = [
     "get_trial",
     "grant_analyst",
     "growing_sweep",
-    "growing_sweeps",
+    "growth_states",
     "is_growing",
     "judged_state",
     "kept_by_its_version",
@@ -209,6 +212,7 @@ __all__ = [
     "stored_recommendations",
     "stored_user_results",
     "sweep_progress",
+    "sweep_proposals",
     "sweep_trials",
     "sweeps_to_judge",
     "verdicts_of",

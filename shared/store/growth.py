@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, text
@@ -14,7 +15,24 @@ from shared.store.database import transaction
 from shared.store.sweeps import read_sweep
 from shared.store.trials import insert_trials, read_trials
 
-_GROWING = text("select sweep_id from sweeps where growing_since is not null order by sweep_id")
+# What a sweep grows by, in short: as long as it is the same, a look would decide the same.
+_STATES = text("""
+    select
+        sweeps.sweep_id,
+        concat_ws(
+            ' ', sweeps.spec_hash, sweeps.growing_since, count(trials.trial_id), max(trials.trial_id),
+            sum(hashtext(concat(trials.trial_id, ' ', trials.status))),
+            -- A search may end by its time alone.
+            clock_timestamp() - sweeps.growing_since >= make_interval(
+                secs => 60 * cast(sweeps.spec -> 'search' ->> 'budget_minutes' as double precision)
+            )
+        ) as state
+    from sweeps
+    left join trials on trials.sweep_id = sweeps.sweep_id and trials.refit_of is null
+    where sweeps.growing_since is not null
+    group by sweeps.sweep_id
+    order by sweeps.sweep_id
+""")
 _IS_GROWING = text("""
     select exists (select from sweeps where sweep_id = :sweep_id and growing_since is not null)
 """)
@@ -23,7 +41,7 @@ _BEGIN = text("""
 """)
 # Whoever comes second does not wait: the first one sees the same.
 _TAKE_TURN = text("""
-    select sweep_id from sweeps
+    select clock_timestamp() as looked_at from sweeps
     where sweep_id = :sweep_id and growing_since is not null
     for no key update skip locked
 """)
@@ -54,12 +72,24 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class GrowthState:
+    """A sweep that grows; `state` differs wherever its file or the status of a trial does."""
+
+    sweep_id: int
+    state: str
+
+
+@dataclass(frozen=True)
 class GrowingSweep:
-    """A sweep with all that decides what is next: its trials without refits, in order, and its proposals."""
+    """A sweep with all that decides what is next: its trials without refits, in order, and its proposals.
+
+    `looked_at`: when it was read, by the clock of the database.
+    """
 
     sweep: Sweep
     trials: tuple[Trial, ...]
     proposals: tuple[Proposal, ...]
+    looked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Turn:
@@ -98,10 +128,21 @@ def is_growing(engine: Engine, sweep_id: int) -> bool:
         return bool(connection.execute(_IS_GROWING, {"sweep_id": sweep_id}).scalar_one())
 
 
-def growing_sweeps(engine: Engine) -> list[int]:
-    """The ids of the sweeps that grow."""
+def sweep_proposals(engine: Engine, sweep_id: int) -> list[Proposal]:
+    """What the search of a sweep proposed, in order."""
     with transaction(engine) as connection:
-        return list(connection.scalars(_GROWING))
+        return list(_read_proposals(connection, sweep_id))
+
+
+def growth_states(engine: Engine) -> list[GrowthState]:
+    """The sweeps that grow, as they are now."""
+    with transaction(engine) as connection:
+        return [GrowthState(**row._asdict()) for row in connection.execute(_STATES)]
+
+
+def _read_proposals(connection: Connection, sweep_id: int) -> tuple[Proposal, ...]:
+    rows = connection.execute(_PROPOSALS, {"sweep_id": sweep_id})
+    return tuple(Proposal(**row._asdict()) for row in rows)
 
 
 @contextmanager
@@ -109,9 +150,11 @@ def growing_sweep(engine: Engine, sweep_id: int) -> Iterator[Turn | None]:
     """The turn of a sweep, within one transaction; None where it does not grow or is somebody else's turn."""
     with transaction(engine) as connection:
         key = {"sweep_id": sweep_id}
-        if connection.execute(_TAKE_TURN, key).first() is None:
+        turn = connection.execute(_TAKE_TURN, key).first()
+        if turn is None:
             yield None
             return
-        proposals = tuple(Proposal(**row._asdict()) for row in connection.execute(_PROPOSALS, key))
+        proposals = _read_proposals(connection, sweep_id)
         trials = tuple(read_trials(connection, sweep_id))
-        yield Turn(connection, GrowingSweep(read_sweep(connection, sweep_id), trials, proposals))
+        sweep = read_sweep(connection, sweep_id)
+        yield Turn(connection, GrowingSweep(sweep, trials, proposals, turn.looked_at))
