@@ -1,6 +1,7 @@
 """Commands that start and stop sweeps."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 import click
@@ -15,6 +16,7 @@ from scheduler.progress import watch_sweep
 from scheduler.sweep.dispatch import Plan, dispatch, make_plan, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
+from scheduler.sweep.repeat_plan import end_lines, most_repeats, plan_lines, repeats_asked
 from scheduler.sweep.room import lists_of, require_room
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
@@ -59,10 +61,14 @@ def sweep(  # noqa: PLR0917  Its options.
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
-    plan = make_plan(expand(spec), [] if fresh else stored_trials(engine, spec, dataset))
+    stored = [] if fresh else stored_trials(engine, spec, dataset)
+    plan = make_plan([*expand(spec), *repeats_asked(spec, stored)], stored)
+    n_repeats = most_repeats(spec, expand(spec), stored)
     if dry_run:
         _print_plan(spec, plan)
-    _check_room(spec, plan, dataset, settings, workers or count_cores())
+    for line in plan_lines(spec, n_repeats):
+        console.print(line)
+    _check_room(spec, plan, dataset, settings, workers or count_cores(), n_repeats)
     if dry_run:
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
@@ -85,7 +91,8 @@ def sweep(  # noqa: PLR0917  Its options.
         sys.exit(INTERRUPTED)
     store.mark_ended_sweeps(engine)
     _remove_surplus_lists(engine, stored_sweep.sweep_id)
-    _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
+    end = judge_end([*expand(spec), *repeats_asked(spec, trials)], trials)
+    _print_end(engine, artifact_root, endpoints, stored_sweep, end, end_lines(spec, trials))
 
 
 @click.command()
@@ -125,12 +132,16 @@ def _print_plan(spec: SweepSpec, plan: Plan) -> None:
         console.print(f"  to run: {config.label}")
 
 
-def _check_room(spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int) -> None:
+def _check_room(  # noqa: PLR0917  What decides it.
+    spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int, n_repeats: int
+) -> None:
     """Say how many rows the trials to run will write; SpecError where the disk has no room for them."""
-    if not plan.to_run:
+    n_trials, k = len(plan.to_run) + n_repeats, spec.protocol.k
+    if not n_trials:
         return
-    n_trials, k = len(plan.to_run), spec.protocol.k
-    lists = lists_of(n_trials, dataset.n_users, k, kept=spec.lists_kept, n_workers=n_workers)
+    # Until the repeats have ended nobody knows whose lists will be kept.
+    kept = None if spec.repeats else spec.lists_kept
+    lists = lists_of(n_trials, dataset.n_users, k, kept=kept, n_workers=n_workers)
     console.print(f"Lists to write: {lists}")
     require_room(lists, database_folder(settings))
 
@@ -158,11 +169,16 @@ def _remove_surplus_lists(engine: Engine, sweep_id: int) -> None:
         store.remove_surplus_lists(engine)
 
 
-def _print_end(
-    engine: Engine, artifact_root: str, endpoints: Endpoints, stored_sweep: Sweep, end: SweepEnd
+def _print_end(  # noqa: PLR0917  What a sweep ends with.
+    engine: Engine,
+    artifact_root: str,
+    endpoints: Endpoints,
+    stored_sweep: Sweep,
+    end: SweepEnd,
+    of_repeats: Sequence[str],
 ) -> None:
     print_leaderboard(engine, stored_sweep)
-    for line in end.lines():
+    for line in (*end.lines(), *of_repeats):
         console.print(line)
     for trial in end.failed:
         console.print(f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}", style="red")

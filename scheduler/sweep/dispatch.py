@@ -9,6 +9,7 @@ from math import inf
 from sqlalchemy import Engine
 
 from scheduler.sweep.expand import expand
+from scheduler.sweep.repeat_plan import repeats_asked
 from scheduler.sweep.spec import SweepSpec
 from shared import store
 from shared.artifacts import artifact_exists, delete_artifact
@@ -93,7 +94,7 @@ def dispatch(
         lists_kept=spec.lists_kept,
     )
     stored = store.sweep_trials(engine, sweep.sweep_id)
-    plan = make_plan(expand(spec), stored)
+    plan = make_plan([*expand(spec), *repeats_asked(spec, stored)], stored)
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
     store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])

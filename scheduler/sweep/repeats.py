@@ -66,11 +66,18 @@ def to_repeat(trials: Sequence[Trial], protocol: Protocol, of_best: int | str) -
 
 def configurations_of(trials: Sequence[Trial], protocol: Protocol) -> list[Configuration]:
     """Those of a sweep with a random seed, in the order of their first trials; baselines are left out."""
-    groups: dict[object, list[Trial]] = {}
-    for trial in trials:
-        if trial.config.random_seed is not None and not trial.config.is_baseline:
-            groups.setdefault(_but_for_the_seed(trial.config), []).append(trial)
-    return [Configuration(tuple(group), _value(group, protocol)) for group in groups.values()]
+    groups = group_by_seed([trial.config for trial in trials])
+    members = [tuple(trials[place] for place in group) for group in groups]
+    return [Configuration(group, _value(group, protocol)) for group in members]
+
+
+def group_by_seed(configs: Sequence[TrialConfig]) -> list[list[int]]:
+    """The places of those that differ by nothing but their random seed; those without one are left out."""
+    groups: dict[object, list[int]] = {}
+    for place, config in enumerate(configs):
+        if config.random_seed is not None and not config.is_baseline:
+            groups.setdefault(_but_for_the_seed(config), []).append(place)
+    return list(groups.values())
 
 
 def _value(trials: Sequence[Trial], protocol: Protocol) -> float | None:
