@@ -7,6 +7,7 @@ import numpy as np
 
 from scheduler.commands.named_data import data_options, read_named_data
 from scheduler.sweep.expand import expand
+from scheduler.sweep.repeat_plan import dearest_repeats
 from scheduler.sweep.room import Lists, lists_of
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
@@ -60,9 +61,10 @@ def data(  # noqa: PLR0917  Its options.
         console.print(f"No cost: {error}")
         return
     configs, n_workers = expand(suited), workers or count_cores()
-    lists = lists_of(
-        len(configs), dataset.n_users, spec.protocol.k, kept=spec.lists_kept, n_workers=n_workers
-    )
+    # The best are repeated; the most expensive may be the best.
+    configs += dearest_repeats(suited.repeats, configs)
+    kept = None if spec.repeats else spec.lists_kept
+    lists = lists_of(len(configs), dataset.n_users, spec.protocol.k, kept=kept, n_workers=n_workers)
     for line in _costs(dataset, spec.name, configs, lists, n_workers):
         console.print(line)
 

@@ -15,12 +15,12 @@ from scheduler.commands.search_options import search_options
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, database_folder, ensure_services
 from scheduler.progress import watch_sweep
+from scheduler.sweep.asked import asked_configs
 from scheduler.sweep.dispatch import Plan, dispatch, plan_of, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
-from scheduler.sweep.expand import expand
+from scheduler.sweep.repeat_plan import end_lines, most_repeats, plan_lines
 from scheduler.sweep.room import lists_of, require_room
 from scheduler.sweep.search.belief import importance_of
-from scheduler.sweep.search.counting import asked_of
 from scheduler.sweep.search.words import describe_search, search_end
 from scheduler.sweep.spec import SweepSpec, find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
@@ -69,11 +69,15 @@ def sweep(  # noqa: PLR0917  Its options.
     )
     stored, proposals = ([], []) if fresh else stored_trials(engine, spec, dataset)
     plan = plan_of(spec, stored, proposals)
+    asked_now = asked_configs(spec, stored, proposals)
+    n_repeats = most_repeats(spec, asked_now, stored, plan.n_to_choose)
     if dry_run:
         _print_plan(spec, plan)
         for line in describe_search(spec, plan.n_to_choose, dataset.n_ratings, workers or count_cores()):
             console.print(line)
-    _check_room(spec, plan, dataset, settings, workers or count_cores())
+    for line in plan_lines(spec, n_repeats):
+        console.print(line)
+    _check_room(spec, plan, dataset, settings, workers or count_cores(), n_repeats)
     if dry_run:
         return
     artifact_root = store.artifact_root(engine, settings.artifacts)
@@ -102,11 +106,11 @@ def sweep(  # noqa: PLR0917  Its options.
     store.mark_ended_sweeps(engine)
     _remove_surplus_lists(engine, stored_sweep.sweep_id)
     proposals = store.sweep_proposals(engine, stored_sweep.sweep_id)
-    end = judge_end([*expand(spec), *asked_of(spec, trials, proposals)], trials)
-    of_search = search_end(spec, trials, proposals)
+    end = judge_end(asked_configs(spec, trials, proposals), trials)
+    of_growth = [*search_end(spec, trials, proposals), *end_lines(spec, trials)]
     if importance := importance_of(spec, trials, proposals):
-        of_search.append(str(importance))
-    _print_end(engine, artifact_root, endpoints, stored_sweep, end, of_search)
+        of_growth.append(str(importance))
+    _print_end(engine, artifact_root, endpoints, stored_sweep, end, of_growth)
 
 
 @click.command()
@@ -147,12 +151,16 @@ def _print_plan(spec: SweepSpec, plan: Plan) -> None:
         console.print(f"  to run: {config.label}")
 
 
-def _check_room(spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int) -> None:
+def _check_room(  # noqa: PLR0917  What decides it.
+    spec: SweepSpec, plan: Plan, dataset: Dataset, settings: Settings, n_workers: int, n_repeats: int
+) -> None:
     """Say how many rows the trials to run will write; SpecError where the disk has no room for them."""
-    n_trials, k = len(plan.to_run) + plan.n_to_choose, spec.protocol.k
+    n_trials, k = len(plan.to_run) + plan.n_to_choose + n_repeats, spec.protocol.k
     if not n_trials:
         return
-    lists = lists_of(n_trials, dataset.n_users, k, kept=spec.lists_kept, n_workers=n_workers)
+    # Until the repeats have ended nobody knows whose lists will be kept.
+    kept = None if spec.repeats else spec.lists_kept
+    lists = lists_of(n_trials, dataset.n_users, k, kept=kept, n_workers=n_workers)
     console.print(f"Lists to write: {lists}")
     require_room(lists, database_folder(settings))
 
@@ -186,10 +194,10 @@ def _print_end(  # noqa: PLR0917  What a sweep ends with.
     endpoints: Endpoints,
     stored_sweep: Sweep,
     end: SweepEnd,
-    of_search: Sequence[str],
+    of_growth: Sequence[str],
 ) -> None:
     print_leaderboard(engine, stored_sweep)
-    for line in (*end.lines(), *of_search):
+    for line in (*end.lines(), *of_growth):
         console.print(line)
     for trial in end.failed:
         console.print(f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}", style="red")

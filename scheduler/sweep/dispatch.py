@@ -8,8 +8,8 @@ from math import inf
 
 from sqlalchemy import Engine
 
-from scheduler.sweep.expand import expand
-from scheduler.sweep.search.counting import asked_of, n_to_choose
+from scheduler.sweep.asked import asked_configs
+from scheduler.sweep.search.counting import n_to_choose
 from scheduler.sweep.spec import SweepSpec
 from shared import store
 from shared.artifacts import artifact_exists, delete_artifact
@@ -65,8 +65,8 @@ def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
 
 
 def plan_of(spec: SweepSpec, stored: Sequence[Trial], proposals: Sequence[Proposal] = ()) -> Plan:
-    """Pure: the trials of the file and of its search, beside those that are stored."""
-    plan = make_plan([*expand(spec), *asked_of(spec, stored, proposals)], stored)
+    """Pure: the trials that the file asks for, beside those that are stored."""
+    plan = make_plan(asked_configs(spec, stored, proposals), stored)
     return replace(plan, n_to_choose=n_to_choose(spec, stored, proposals))
 
 

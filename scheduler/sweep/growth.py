@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from scheduler.sweep.dispatch import publish
+from scheduler.sweep.repeats import repeat
 from scheduler.sweep.search.proposing import propose
 from scheduler.sweep.spec import SweepSpec, parse_spec
 from scheduler.sweep.step import Stage
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 # In this order; each begins when those before are over.
-STAGES: Sequence[tuple[AskedBy, Stage]] = (("search", propose),)
+STAGES: Sequence[tuple[AskedBy, Stage]] = (("search", propose), ("repeats", repeat))
 
 
 def spec_of(sweep: Sweep) -> SweepSpec:

@@ -160,7 +160,8 @@ class LeaderboardRow:
     """One line of the view `leaderboard`; what a trial has not measured is None.
 
     Ranking metrics are those at `k`. The two comparisons say in words whether an architecture beats the
-    baselines; they are None for baselines.
+    baselines; they are None for baselines. Where the sweep has repeats, `mean_value` and `spread` are those
+    of the objective on validation over the `n_seeds` random seeds of the configuration.
     """
 
     rank: int
@@ -196,6 +197,9 @@ class LeaderboardRow:
     log_url: str | None
     error_reason: FailureReason | None
     has_lists: bool = False
+    mean_value: float | None = None
+    spread: float | None = None
+    n_seeds: int | None = None
 
 
 @dataclass(frozen=True)

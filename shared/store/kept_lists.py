@@ -1,7 +1,9 @@
 """Which trials of a sweep keep their lists: the best `lists_kept`, refits, and what is or was promoted.
 
 A trial only ever falls in the order of its sweep, because a succeeded one never leaves it: whoever is too far
-down now will not be among the best later. So lists may be removed while the sweep still runs.
+down now will not be among the best later. So lists may be removed while the sweep still runs. Repeats are
+different: by its mean a configuration may overtake others, so none are removed until they have ended, and
+never those of the best trial that has some.
 """
 
 from dataclasses import dataclass
@@ -16,9 +18,10 @@ _HAS_LISTS = "trials.status = 'succeeded' and trials.refit_of is null and trials
 _SWEEPS = text(f"""
     select sweeps.sweep_id
     from sweeps
-    where sweeps.lists_kept < (
-        select count(*) from trials where trials.sweep_id = sweeps.sweep_id and {_HAS_LISTS}
-    )
+    where not (sweeps.growing_since is not null and sweeps.spec ? 'repeats')
+        and sweeps.lists_kept < (
+            select count(*) from trials where trials.sweep_id = sweeps.sweep_id and {_HAS_LISTS}
+        )
     order by sweeps.sweep_id
 """)  # noqa: S608  Our own condition.
 # A rollback may lead to whatever was promoted once.
@@ -28,6 +31,10 @@ _SURPLUS = text(f"""
     join trials using (sweep_id, trial_id)
     join sweeps using (sweep_id)
     where ranked_trials.sweep_id = :sweep_id and ranked_trials.place > sweeps.lists_kept and {_HAS_LISTS}
+        and ranked_trials.place > (
+            select min(best.place) from ranked_trials as best
+            where best.sweep_id = :sweep_id and best.has_lists
+        )
         and not exists (select from promotions where promotions.trial_id = trials.trial_id)
     order by ranked_trials.place desc
 """)  # noqa: S608

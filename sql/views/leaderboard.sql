@@ -55,6 +55,9 @@ select
     coalesce(sweeps.protocol ->> 'objective', 'rmse') as objective,
     ranked_trials.validation_value,
     ranked_trials.test_value,
+    ranked_trials.mean_value,
+    ranked_trials.spread,
+    cast(ranked_trials.n_seeds as integer) as n_seeds,
     trials.merge,
     trials.embedding_size,
     trials.dense_layers,
@@ -99,8 +102,12 @@ left join ranked_trials on ranked_trials.trial_id = trials.trial_id
 where trials.refit_of is null;
 
 comment on view leaderboard is
-'The trials of each sweep ranked by its objective on the validation split, best first, then by label; trials without a result are last; refits are left out.';
+'The trials of each sweep ranked by its objective on the validation split, best first, then by label; where it has repeats, by the means of configurations; trials without a result are last; refits are left out.';
 comment on column leaderboard.rank is 'from 1 within the sweep';
+comment on column leaderboard.mean_value is
+'of the objective on validation, over the random seeds of the configuration, where the sweep has repeats; else the value of the trial';
+comment on column leaderboard.spread is 'standard deviation of the objective over these seeds; null for one';
+comment on column leaderboard.n_seeds is 'over how many random seeds; 1 where the sweep has no repeats, null without a result';
 comment on column leaderboard.k is 'length of the lists that the ranking metrics judge: ndcg is ndcg@k';
 comment on column leaderboard.rmse_against_baselines is
 'in words, whether the RMSE is below that of every baseline; null for baselines and where there is none yet';

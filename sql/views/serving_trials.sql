@@ -21,14 +21,15 @@ newest as (
     group by datasets.name
 ),
 
--- Sweep by sweep, so that no others are ranked for it.
+-- Sweep by sweep, so that no others are ranked for it. Only where further repeats made another configuration lead may the
+-- leader have lost its lists before.
 leaders as (
     select newest.dataset_name, leader.trial_id
     from newest
     cross join lateral (
         select ranked_trials.trial_id
         from ranked_trials
-        where ranked_trials.sweep_id = newest.sweep_id
+        where ranked_trials.sweep_id = newest.sweep_id and ranked_trials.has_lists
         order by ranked_trials.place
         limit 1
     ) as leader

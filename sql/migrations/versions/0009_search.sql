@@ -11,6 +11,9 @@ alter table trials add constraint ck_trials_asked_by check (asked_by in ('file',
 comment on column trials.asked_by is
 'what asked for it: the sweep file by its grids, or its search, repeats or blends';
 
+-- Few have any: asked whenever trials are ranked.
+create index ix_trials_repeats on trials (sweep_id) where asked_by = 'repeats';
+
 create table proposals (
     sweep_id integer not null,
     number integer not null,
