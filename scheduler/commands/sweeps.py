@@ -12,6 +12,7 @@ from scheduler.commands.results import print_leaderboard
 from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, database_folder, ensure_services
 from scheduler.progress import watch_sweep
+from scheduler.sweep.blends import asked_blends
 from scheduler.sweep.dispatch import Plan, dispatch, make_plan, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.expand import expand
@@ -85,7 +86,9 @@ def sweep(  # noqa: PLR0917  Its options.
         sys.exit(INTERRUPTED)
     store.mark_ended_sweeps(engine)
     _remove_surplus_lists(engine, stored_sweep.sweep_id)
-    _print_end(engine, artifact_root, endpoints, stored_sweep, judge_end(expand(spec), trials))
+    blends = asked_blends(spec, trials, stored_sweep.protocol)
+    end = judge_end([*expand(spec), *blends.configs], trials, blends.impossible)
+    _print_end(engine, artifact_root, endpoints, stored_sweep, end)
 
 
 @click.command()
@@ -166,6 +169,8 @@ def _print_end(
         console.print(line)
     for trial in end.failed:
         console.print(f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}", style="red")
+    for reason in end.impossible:
+        console.print(reason, style="red")
     print_served(engine, stored_sweep.dataset_name)
     if endpoints.flower_url:
         console.print(f"Flower:  {endpoints.flower_url}")
@@ -173,4 +178,5 @@ def _print_end(
     console.print(f"Models:  {artifact_root}/sweep-{stored_sweep.sweep_id}")
     if end.failed:
         console.print("`make sweep` runs the failed trials again.")
+    if end.failed or end.impossible:
         sys.exit(1)

@@ -8,6 +8,7 @@ from math import inf
 
 from sqlalchemy import Engine
 
+from scheduler.sweep.blends import to_run_again
 from scheduler.sweep.expand import expand
 from scheduler.sweep.spec import SweepSpec
 from shared import store
@@ -97,6 +98,7 @@ def dispatch(
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
     store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])
+    store.requeue_trials(engine, [trial.trial_id for trial in to_run_again(spec, stored)])
     if spec.grows:
         store.begin_growing(engine, sweep.sweep_id)
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]

@@ -6,42 +6,28 @@ transaction. Any number of schedulers may look at once, and be lost at any momen
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from scheduler.sweep.blends import blend
 from scheduler.sweep.dispatch import publish
 from scheduler.sweep.spec import SweepSpec, parse_spec
+from scheduler.sweep.step import Stage
 from shared import store
-from shared.domain.trial import TrialConfig
 from shared.errors import ServiceError, SpecError, StoreError
 from shared.stop_signal import StopSignal
-from shared.store import AskedBy, GrowingSweep, Proposal, Sweep
+from shared.store import AskedBy, Sweep
 
 PERIOD_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a stage asks for at a look: trials to add, as proposals where it searches.
-
-    `is_over`: it will never ask for more of this sweep as it stands, so that the next stage may begin.
-    """
-
-    configs: tuple[TrialConfig, ...] = ()
-    proposals: tuple[Proposal, ...] = ()
-    is_over: bool = True
-
-
-# Pure: the sweep file and the sweep with all its trials -> what is next. One that has nothing to do is over.
-Stage = Callable[[SweepSpec, GrowingSweep], Step]
-
 # In this order; each begins when those before are over.
-STAGES: Sequence[tuple[AskedBy, Stage]] = ()
+STAGES: Sequence[tuple[AskedBy, Stage]] = (("blends", blend),)
 
 
 def spec_of(sweep: Sweep) -> SweepSpec:
