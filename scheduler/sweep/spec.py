@@ -241,7 +241,7 @@ class _SweepFile(BaseModel):
             if unknown or blend.n_families > len(families):
                 asked = f"{', '.join(unknown)}" if unknown else f"of_best = {blend.n_families}"
                 raise ValueError(
-                    f"blends[{number}]: a blend is of different families that the file has trials of, "
+                    f"blends[{number}]: a blend is of different families that the file has trials of: "
                     f"{', '.join(sorted(families))}; got {asked}"
                 )
         return self
