@@ -10,6 +10,7 @@ from shared.artifacts import read_artifact, write_artifact, write_large_artifact
 from shared.datasets import Dataset, Split, n_item_rows, refit_split, split_ratings
 from shared.domain.protocol import Protocol
 from shared.store import Claim, EpochRecord, TrialResult
+from worker.blend_parts import read_parts
 from worker.families.contract import FitContext, FitData, Fitted
 from worker.families.registry import family_of, file_suffix, write_model
 from worker.memory_need import require_memory
@@ -109,6 +110,7 @@ def run_trial(
             checkpoint=ArtifactCheckpoint(checkpoint_url(artifacts_url, claim), log),
             is_larger_better=claim.protocol.is_larger_better,
             n_epochs=claim.n_epochs,
+            parts=read_parts(claim),
         )
         fitted = family.fit(architecture, training, data, context)
         train_seconds = time.perf_counter() - started
@@ -218,7 +220,9 @@ def _evaluate(  # noqa: PLR0917  What a trial was asked, on what, and what it le
         rating_predictions=predict_top_rated(scorer, dataset, protocol, predicts_ratings=predicts),
         model_url=model_url,
         log_url=log.url,
-        train_seconds=train_seconds,
+        # What a blend cost is what its parts did, and its own time.
+        train_seconds=train_seconds + sum(part.train_seconds or 0 for part in claim.parts),
         peak_memory_bytes=peak_memory_bytes(),
         user_results=evaluation.user_results,
+        part_weights=fitted.part_weights,
     )

@@ -23,7 +23,7 @@ from shared.console import console, describe_data
 from shared.ending import INTERRUPTED, run_in_foreground
 from shared.errors import SpecError
 from shared.settings import Settings, load_settings
-from shared.store import Sweep, Trial
+from shared.store import ClaimedPart, Sweep, Trial
 from shared.store.database import create_engine
 
 
@@ -46,9 +46,10 @@ def promote(label: str | None, sweep_name: str | None, note: str, refit: bool) -
     engine = create_engine(endpoints.database_url)
     sweep = require_sweep(engine, sweep_name)
     order = _Order(settings, endpoints, engine, sweep, find_chosen(engine, sweep, label))
+    _refit_parts(order)
     queued = dispatch_refit(engine, endpoints.broker_url, order.chosen)
     try:
-        _watch(order, queued)
+        _watch(order, order.chosen, queued)
         served = store.served_trial(engine, sweep.dataset_name)
         if served is not None and served.is_promoted and served.trial_id == queued.trial_id:
             console.print(f"{queued.label} is served already.")
@@ -76,13 +77,39 @@ class _Order:
         """What goes on with it, whatever has been done so far."""
         return f"make promote TRIAL={self.chosen.label} SWEEP={shlex.quote(self.sweep.name)}"
 
+    @property
+    def parts(self) -> tuple[ClaimedPart, ...]:
+        """Of the chosen trial where that is a blend."""
+        return store.parts_of(self.engine, self.chosen.trial_id)
 
-def _watch(order: _Order, refit: Trial) -> None:
-    """Return when the refit has succeeded, else end the command here."""
+
+def _refit_parts(order: _Order) -> None:
+    """Return when the parts of a chosen blend, if it is one, are refitted, else end the command here.
+
+    All are queued at once; what is refitted already is taken as it is.
+    """
+    parts = [store.get_trial(order.engine, part.trial_id) for part in order.parts]
+    refits = [dispatch_refit(order.engine, order.endpoints.broker_url, part) for part in parts]
+    if refits:
+        console.print(f"{order.chosen.label} is of {len(refits)} trials, which learn from all ratings first.")
+    for part, refit in zip(parts, refits, strict=True):
+        try:
+            _watch(order, part, refit)
+        except KeyboardInterrupt:
+            console.print()
+            console.print(
+                "The refits of its parts go on without you. To stop them: make cancel. What is served stays "
+                f"as it is until the same command has gone on: {order.command}"
+            )
+            sys.exit(INTERRUPTED)
+
+
+def _watch(order: _Order, chosen: Trial, refit: Trial) -> None:
+    """Return when the refit of this trial has succeeded, else end the command here."""
     if refit.status == "succeeded":
         console.print(f"{refit.label} is trained already.")
         return
-    _announce(order, refit)
+    _announce(order, chosen, refit)
     refit = watch_trial(order.engine, order.endpoints.broker_url, refit.trial_id, console)
     if refit.status != "succeeded":
         if refit.status == "failed":
@@ -92,12 +119,12 @@ def _watch(order: _Order, refit: Trial) -> None:
         _end_unserved(order, f"To run it again: {order.command}   Its log: make logs TRIAL={refit.label}")
 
 
-def _announce(order: _Order, refit: Trial) -> None:
+def _announce(order: _Order, chosen: Trial, refit: Trial) -> None:
     sweep = order.sweep
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
     epochs = f", {refit.n_epochs} epochs as were best" if refit.n_epochs else ""
     console.print(
-        f"{refit.label}: {order.chosen.label} of sweep {sweep.sweep_id} {sweep.name} learns from all ratings "
+        f"{refit.label}: {chosen.label} of sweep {sweep.sweep_id} {sweep.name} learns from all ratings "
         f"of {data}{epochs}"
     )
     if order.endpoints.flower_url:

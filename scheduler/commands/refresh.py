@@ -4,6 +4,7 @@ Made for cron. Nobody but this command serves a refresh: while it does not run, 
 """
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import NoReturn
@@ -144,6 +145,13 @@ def _refresh(
             f"{served.sweep_id} was made for, version {newer.fingerprint}."
         )
         return
+    if store.parts_of(engine, served.trial_id):
+        raise SpecError(
+            f"a refresh trains one model anew, and {served.label} is a blend of several, so nothing was done"
+            f": run the sweep {served.sweep_name} again on what its source gives now, with make sweep SWEEP="
+            f"{shlex.quote(served.sweep_name)} DATASET={shlex.quote(source)}, and promote its new blend; "
+            f"or promote a trial that is no blend. {name} is served as it was"
+        )
     root = store.artifact_root(engine, settings.artifacts)
     older = load_prepared(root, served.fingerprint, settings.cache_dir)
     work = _Work(settings, endpoints, engine, name, served, older, newer, bounds)

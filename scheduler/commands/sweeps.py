@@ -16,6 +16,7 @@ from scheduler.commands.serving import print_served
 from scheduler.machine import Endpoints, database_folder, ensure_services
 from scheduler.progress import watch_sweep
 from scheduler.sweep.asked import asked_configs
+from scheduler.sweep.blends import asked_blends
 from scheduler.sweep.dispatch import Plan, dispatch, plan_of, remove_old_checkpoints, stored_trials
 from scheduler.sweep.end import SweepEnd, judge_end
 from scheduler.sweep.repeat_plan import end_lines, most_repeats, plan_lines
@@ -106,7 +107,8 @@ def sweep(  # noqa: PLR0917  Its options.
     store.mark_ended_sweeps(engine)
     _remove_surplus_lists(engine, stored_sweep.sweep_id)
     proposals = store.sweep_proposals(engine, stored_sweep.sweep_id)
-    end = judge_end(asked_configs(spec, trials, proposals), trials)
+    blends = asked_blends(spec, trials, stored_sweep.protocol)
+    end = judge_end(asked_configs(spec, trials, proposals), trials, blends.impossible)
     of_growth = [*search_end(spec, trials, proposals), *end_lines(spec, trials)]
     if importance := importance_of(spec, trials, proposals):
         of_growth.append(str(importance))
@@ -201,6 +203,8 @@ def _print_end(  # noqa: PLR0917  What a sweep ends with.
         console.print(line)
     for trial in end.failed:
         console.print(f"failed: {trial.label}: {trial.error_reason}: {trial.error_message}", style="red")
+    for reason in end.impossible:
+        console.print(reason, style="red")
     print_served(engine, stored_sweep.dataset_name)
     if endpoints.flower_url:
         console.print(f"Flower:  {endpoints.flower_url}")
@@ -208,4 +212,5 @@ def _print_end(  # noqa: PLR0917  What a sweep ends with.
     console.print(f"Models:  {artifact_root}/sweep-{stored_sweep.sweep_id}")
     if end.failed:
         console.print("`make sweep` runs the failed trials again.")
+    if end.failed or end.impossible:
         sys.exit(1)

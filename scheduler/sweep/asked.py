@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from scheduler.sweep.blends import stored_blends
 from scheduler.sweep.expand import expand
 from scheduler.sweep.repeat_plan import repeats_asked
 from scheduler.sweep.search.counting import asked_of
@@ -14,4 +15,9 @@ def asked_configs(
     spec: SweepSpec, trials: Sequence[Trial], proposals: Sequence[Proposal]
 ) -> list[TrialConfig]:
     """Pure: what `make sweep` runs where it has not succeeded yet; `trials`: those stored of the sweep."""
-    return [*expand(spec), *asked_of(spec, trials, proposals), *repeats_asked(spec, trials)]
+    return [
+        *expand(spec),
+        *asked_of(spec, trials, proposals),
+        *repeats_asked(spec, trials),
+        *stored_blends(spec, trials),
+    ]

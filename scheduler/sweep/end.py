@@ -9,10 +9,14 @@ from shared.store import Trial
 
 @dataclass(frozen=True)
 class SweepEnd:
-    """The trials of a sweep that its file asks for, and those that only an earlier version of it did."""
+    """The trials of a sweep that its file asks for, and those that only an earlier version of it did.
+
+    `impossible`: why blends that it asks for are not there, in words.
+    """
 
     asked: tuple[Trial, ...]
     older: tuple[Trial, ...]
+    impossible: tuple[str, ...] = ()
 
     @property
     def failed(self) -> list[Trial]:
@@ -30,12 +34,15 @@ class SweepEnd:
         return lines
 
 
-def judge_end(configs: Sequence[TrialConfig], trials: Sequence[Trial]) -> SweepEnd:
+def judge_end(
+    configs: Sequence[TrialConfig], trials: Sequence[Trial], impossible: tuple[str, ...] = ()
+) -> SweepEnd:
     """Pure: tell the trials of the sweep file from those that have left it."""
     asked = {config.config_hash for config in configs}
     return SweepEnd(
         asked=tuple(trial for trial in trials if trial.config_hash in asked),
         older=tuple(trial for trial in trials if trial.config_hash not in asked),
+        impossible=impossible,
     )
 
 

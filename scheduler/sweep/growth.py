@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from scheduler.sweep.blends import blend
 from scheduler.sweep.dispatch import publish
 from scheduler.sweep.repeats import repeat
 from scheduler.sweep.search.proposing import propose
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 # In this order; each begins when those before are over.
-STAGES: Sequence[tuple[AskedBy, Stage]] = (("search", propose), ("repeats", repeat))
+STAGES: Sequence[tuple[AskedBy, Stage]] = (("search", propose), ("repeats", repeat), ("blends", blend))
 
 
 def spec_of(sweep: Sweep) -> SweepSpec:

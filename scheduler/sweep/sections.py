@@ -43,10 +43,25 @@ class Repeats(BaseModel):
 class Blend(BaseModel):
     """`[[blends]]`: the weighted sum of the scores of the best trials of different families.
 
-    `of_best`: of so many families. `weights`: "equal", or chosen on "validation".
+    `of_best`: of so many families; `families` names them instead. `weights`: "equal", or chosen on
+    "validation".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    of_best: Annotated[int, Field(ge=2)] = 3
+    of_best: Annotated[int, Field(ge=2, strict=True)] = 3
+    families: Annotated[tuple[str, ...], Field(min_length=2)] | tuple[()] = ()
     weights: Literal["equal", "validation"] = "equal"
+
+    @model_validator(mode="after")
+    def _names_or_counts(self) -> "Blend":
+        if self.families and "of_best" in self.model_fields_set:
+            raise ValueError("a blend has of_best or families, not both")
+        if len(set(self.families)) < len(self.families):
+            raise ValueError(f"families: each once; got {', '.join(self.families)}")
+        return self
+
+    @property
+    def n_families(self) -> int:
+        """Of how many families it is."""
+        return len(self.families) or self.of_best

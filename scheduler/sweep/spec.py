@@ -19,6 +19,7 @@ from scheduler.sweep.search.axes import MOST_VALUES, Axis, RangeTable, axis_type
 from scheduler.sweep.search.rules import require_searchable, with_search
 from scheduler.sweep.sections import Blend, Repeats, Search
 from shared.domain.families import BASELINES, FAMILIES
+from shared.domain.families.blend import Blend as BlendFamily
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
 from shared.domain.stopping import Stopping
@@ -133,7 +134,10 @@ def _bare(annotation: Any) -> Any:  # noqa: ANN401  A type.
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-_CHOSEN = {name: family for name, family in FAMILIES.items() if family not in BASELINES}
+# A blend is of trials, so no table can hold it.
+_CHOSEN = {
+    name: family for name, family in FAMILIES.items() if family not in BASELINES and family is not BlendFamily
+}
 _TABLES = {name: _model_table(family) for name, family in _CHOSEN.items()}
 
 if TYPE_CHECKING:
@@ -206,6 +210,35 @@ class _SweepFile(BaseModel):
         if not isinstance(tables, list):
             raise ValueError(f"must be a table, [grid], or several, [[grid]]; got {shortened(repr(tables))}")  # noqa: TRY004  Pydantic wants it.
         return tables
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _has_no_blends(cls, tables: object) -> object:
+        for number, table in enumerate(tables if isinstance(tables, list) else []):
+            if isinstance(table, dict) and table.get("family") == BlendFamily.family:
+                raise ValueError(
+                    f"[{number}]: a blend is of trials of the sweep, so it is no [[models]] table; write "
+                    '[[blends]] with of_best = 3, or families = ["…", "…"]'
+                )
+        return tables
+
+    @model_validator(mode="after")
+    def _has_parts_of_blends(self) -> "_SweepFile":
+        families = {*([Tower.family] if self.grid else []), *(table.family for table in self.models)}
+        for number, blend in enumerate(self.blends):
+            if not self.protocol.ranks:
+                raise ValueError(
+                    f"blends[{number}]: a blend ranks and predicts no ratings, and the objective "
+                    f"{self.protocol.objective} judges ratings; write another under [protocol], such as ndcg"
+                )
+            unknown = [name for name in blend.families if name not in families]
+            if unknown or blend.n_families > len(families):
+                asked = f"{', '.join(unknown)}" if unknown else f"of_best = {blend.n_families}"
+                raise ValueError(
+                    f"blends[{number}]: a blend is of different families that the file has trials of: "
+                    f"{', '.join(sorted(families))}; got {asked}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> "_SweepFile":

@@ -110,12 +110,29 @@ class QueuedTrial:
 
 
 @dataclass(frozen=True)
+class ClaimedPart:
+    """A part of a claimed blend, with what it left; `weight` where that was chosen before.
+
+    `model_url` is None until it has succeeded.
+    """
+
+    trial_id: int
+    label: str
+    status: TrialStatus
+    model_url: str | None
+    n_parameters: int | None
+    train_seconds: float | None
+    weight: float | None
+
+
+@dataclass(frozen=True)
 class Claim:
     """The right to run one attempt of a trial, and all that is needed to run it.
 
     `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings;
     `refreshed_from` that of the trial served before where it is the rehearsal of a refresh. `n_epochs` is how
-    many epochs it has then, those of the trial it is made after, where the family has any.
+    many epochs it has then, those of the trial it is made after, where the family has any. `parts`: of a
+    blend, in the order of its configuration.
     """
 
     trial_id: int
@@ -129,6 +146,7 @@ class Claim:
     refit_of: int | None = None
     refreshed_from: int | None = None
     n_epochs: int | None = None
+    parts: tuple[ClaimedPart, ...] = ()
 
 
 @dataclass(frozen=True)

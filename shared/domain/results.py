@@ -76,7 +76,7 @@ class TrialResult:
 
     `metrics` are by part of the split (validation, test) and name (`rmse`, `ndcg@20`, …); `user_results` by
     part, none where nothing was held out. A family without epochs has none, nor `best_epoch` and `val_loss`;
-    one that predicts no ratings has no `val_rmse`; a baseline has no `model_url`.
+    one that predicts no ratings has no `val_rmse`; a baseline has no `model_url`. `part_weights`: of a blend.
     """
 
     n_parameters: int
@@ -92,3 +92,4 @@ class TrialResult:
     train_seconds: float
     peak_memory_bytes: int
     user_results: Mapping[str, UserResults] = field(default_factory=dict)
+    part_weights: tuple[float, ...] = ()

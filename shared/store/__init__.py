@@ -8,6 +8,7 @@ from shared.domain.records import (
     TRIAL_STATUSES,
     AskedBy,
     Claim,
+    ClaimedPart,
     DatasetVersion,
     Difference,
     LeaderboardRow,
@@ -30,6 +31,7 @@ from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialRes
 from shared.domain.verdicts import RankedTrial, Verdict
 from shared.errors import FailureReason
 from shared.store.access import grant_analyst
+from shared.store.blends import parts_of
 from shared.store.checks import list_checks, verify_recommendations
 from shared.store.claims import claim_trial, extend_lease
 from shared.store.datasets import dataset_names, dataset_versions, find_dataset, save_dataset
@@ -107,6 +109,7 @@ __all__ = [
     "TRIAL_STATUSES",
     "AskedBy",
     "Claim",
+    "ClaimedPart",
     "DatasetVersion",
     "Difference",
     "EpochRecord",
@@ -184,6 +187,7 @@ __all__ = [
     "old_sweeps",
     "open_refits",
     "open_rehearsals",
+    "parts_of",
     "parts_with_user_results",
     "promote_trial",
     "promoted_names",

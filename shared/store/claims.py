@@ -12,6 +12,7 @@ from shared.domain.records import Claim, LeaseState
 from shared.domain.trial import parse_trial_config
 from shared.errors import TrialError
 from shared.store.attempts import end_attempt, end_stalled_sessions
+from shared.store.blends import read_parts
 from shared.store.database import transaction
 from shared.store.ends import fail_trial
 
@@ -59,6 +60,7 @@ def claim_trial(
             """),
             {"sweep_id": row.sweep_id, "made_after": row.refit_of or row.refreshed_from},
         ).one()
+        parts = read_parts(connection, trial_id)
     try:
         return Claim(
             trial_id=trial_id,
@@ -72,6 +74,7 @@ def claim_trial(
             refit_of=row.refit_of,
             refreshed_from=row.refreshed_from,
             n_epochs=sweep.n_epochs,
+            parts=parts,
         )
     except ValueError as error:
         # Left queued, it would be published and refused again for ever.

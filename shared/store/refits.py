@@ -4,6 +4,7 @@ from sqlalchemy import Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.records import Trial
+from shared.store.blends import add_refitted_parts
 from shared.store.database import transaction
 from shared.store.trials import INSERT_TRIAL, SELECT_TRIALS, requeue_trials, to_trial, trial_row
 
@@ -28,13 +29,15 @@ def queue_refit(engine: Engine, chosen: Trial, max_attempts: int = 3) -> Trial:
 
     It has the configuration of the chosen trial, and as many of its epochs as were best: nothing is held out
     that could say when to stop. A trial has one refit: where it is there already it goes on as it is. One
-    that had failed or was cancelled is queued again, with all its attempts.
+    that had failed or was cancelled is queued again, with all its attempts. That of a blend is of the refits
+    of its parts, which are there by then, with the weights that the blend has.
     """
     row = trial_row(chosen.sweep_id, chosen.config, max_attempts)
     row |= {"label": f"{chosen.label}{_SUFFIX}", "refit_of": chosen.trial_id}
     with transaction(engine) as connection:
         connection.execute(_ADD, row)
         refit = to_trial(connection.execute(_OF_CHOSEN, {"chosen_id": chosen.trial_id}).one())
+        add_refitted_parts(connection, chosen.trial_id, refit.trial_id)
     requeue_trials(engine, [refit.trial_id])
     return refit
 

@@ -11,6 +11,7 @@ from shared.domain.records import Claim
 from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult
 from shared.errors import StoreError
 from shared.store.attempts import FINISH_PREFIX, end_attempt
+from shared.store.blends import store_weights
 from shared.store.copying import Column, Ids, copy_rows
 from shared.store.database import transaction
 from shared.store.partitions import attach_list_table, has_partitions_of_trials, make_list_table
@@ -82,6 +83,7 @@ def finish_trial(engine: Engine, claim: Claim, result: TrialResult, dataset: Dat
             write_user_results(connection, claim, result.user_results, dataset)
             _write_measures(connection, claim, result)
             _write_lists(connection, claim, result, dataset)
+            store_weights(connection, claim.trial_id, result.part_weights)
             _succeed(connection, claim, result)
     except _SupersededError:
         return False

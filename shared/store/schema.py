@@ -14,6 +14,7 @@ RESULT_TABLES = (
     *("datasets", "items", "sweeps", "trials", "attempts", "epochs"),
     *("metrics", "recommendations", "rating_predictions", "promotions", "user_results", "verdicts"),
     "proposals",
+    "blend_parts",
 )
 # In the order in which they build on each other.
 VIEWS = (

@@ -11,6 +11,7 @@ from shared.domain.families.tower import Tower
 from shared.domain.records import AskedBy, QueuedTrial, Trial
 from shared.domain.trial import TrialConfig, parse_trial_config
 from shared.errors import StoreError
+from shared.store.blends import add_parts
 from shared.store.database import transaction
 from shared.store.verdicts import forget_verdicts
 
@@ -92,6 +93,7 @@ def insert_trials(
     rows = [{**trial_row(sweep_id, config, max_attempts), "asked_by": asked_by} for config in configs]
     if rows:
         connection.execute(_ADD, rows)
+        add_parts(connection, sweep_id)
         forget_verdicts(connection, [sweep_id])
 
 

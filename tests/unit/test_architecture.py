@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.domain.families import FAMILIES
+from shared.domain.families.blend import BlendPart
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.tower import Tower
@@ -148,8 +149,12 @@ def test_a_family_without_settings_needs_no_architecture_to_be_read():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_has_a_label_a_cost_and_a_form_that_survives_json(name):
-    required = {"merge": "dot", "embedding_size": 4, "dense_layers": (1,)} if name == "tower" else {}
-    architecture = FAMILIES[name](**required)
+    parts = [TrialConfig(Ease()), TrialConfig(ItemPopularity())]
+    required = {
+        "tower": {"merge": "dot", "embedding_size": 4, "dense_layers": (1,)},
+        "blend": {"parts": tuple(BlendPart(one.config_hash, one.label, one.canonical) for one in parts)},
+    }
+    architecture = FAMILIES[name](**required.get(name, {}))
     config = TrialConfig(architecture, TrainingConfig() if architecture.has_epochs else None)
     assert config.family == name
     assert re.fullmatch(r"[a-z0-9_.-]+", config.label)

@@ -13,7 +13,7 @@ weights` too, which raises TrialError "artifact" for any other file, and its `fi
 """
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -70,6 +70,18 @@ class CheckpointStore(typing.Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class FittedPart:
+    """The model of a part of a blend: its arrays, and how many numbers it learned.
+
+    weight: of its scores, where that was chosen before.
+    """
+
+    weights: Weights
+    n_parameters: int
+    weight: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class FitContext:
     """How a fit is followed and stopped.
 
@@ -78,6 +90,7 @@ class FitContext:
     less of it is better (`is_larger_better` False: rmse, mae). It is None where the objective does not exist:
     of ratings for a model that predicts none, of lists without a relevant item in validation. `n_epochs`: of
     a refit, which has no validation: exactly so many of the epochs of its training, schedules as they were.
+    `parts`: of a blend, in the order of its configuration.
     """
 
     check_stop: Callable[[], None] = lambda: None
@@ -86,6 +99,7 @@ class FitContext:
     checkpoint: CheckpointStore | None = None
     is_larger_better: bool = True
     n_epochs: int | None = None
+    parts: Sequence[FittedPart] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +108,7 @@ class Fitted:
 
     n_parameters: trained numbers. A family without epochs has none, and no best one. val_loss and val_rmse
     are those of the best epoch. file: the model as a file, where that is not the npz of the weights;
-    summary: of its parts, for the log.
+    summary: of its parts, for the log. part_weights: of a blend, those of its parts in their order.
     """
 
     weights: Weights
@@ -105,3 +119,4 @@ class Fitted:
     val_rmse: float | None = None
     file: bytes | None = None
     summary: str = ""
+    part_weights: tuple[float, ...] = ()

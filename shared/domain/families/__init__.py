@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from shared.domain.families.autoencoder import Autoencoder
 from shared.domain.families.bayesian_mf import BayesianMf
+from shared.domain.families.blend import Blend
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
@@ -66,6 +67,7 @@ _ALL: tuple[type[Architecture], ...] = (
     Autoencoder,
     MatrixFactorization,
     SvdPlusPlus,
+    Blend,
     *BASELINES,
 )
 

@@ -49,3 +49,24 @@ comment on column trials.status is 'queued, running, succeeded, failed, cancelle
 comment on column trials.stopped_epoch is 'of a stopped trial: the epoch after which it was judged, the rung';
 comment on column trials.stopped_value is 'of a stopped trial: the best value of the objective that it had reached by then';
 comment on column trials.stopped_against is 'of a stopped trial: the value that it would have had to reach';
+
+-- Blends.
+create table blend_parts (
+    trial_id integer not null,
+    number integer not null,
+    part_trial_id integer not null,
+    weight double precision,
+    constraint pk_blend_parts primary key (trial_id, number),
+    constraint ck_blend_parts_number check (number >= 1),
+    constraint ck_blend_parts_weight check (weight >= 0),
+    constraint fk_blend_parts_trial_id foreign key (trial_id) references trials (trial_id) on delete cascade,
+    constraint fk_blend_parts_part_trial_id
+    foreign key (part_trial_id) references trials (trial_id) on delete cascade
+);
+create index ix_blend_parts_part_trial_id on blend_parts (part_trial_id);
+
+comment on table blend_parts is 'Of which trials a blend is the weighted sum.';
+comment on column blend_parts.trial_id is 'the blend';
+comment on column blend_parts.number is 'from 1, in the order of the families'' names';
+comment on column blend_parts.part_trial_id is 'the part, a trial of the same sweep; of a refit, the refit of the part';
+comment on column blend_parts.weight is 'of the part''s standardised scores, all of a blend add up to 1; null until the blend has succeeded';
