@@ -4,11 +4,12 @@ import logging
 import signal
 import threading
 from datetime import timedelta
+from functools import partial
 
 import click
 
 from scheduler.commands.connection import open_store
-from scheduler.kept_lists import ListKeeper
+from scheduler.kept_lists import remove_surplus_lists
 from scheduler.machine import (
     ensure_services,
     services_status,
@@ -16,8 +17,9 @@ from scheduler.machine import (
     tail_logs,
 )
 from scheduler.monitoring import serve_metrics
+from scheduler.rounds import Rounds
 from scheduler.sweep.growth import Grower
-from scheduler.verdicts.writing import Judge
+from scheduler.verdicts.writing import judge_ended
 from scheduler.watcher import Watcher
 from shared import store
 from shared.artifacts import read_artifact
@@ -124,10 +126,11 @@ def watch(upgrade_schema: bool) -> None:
     if settings.metrics_port is not None:
         serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
     # Beside the watcher and on connections of their own: they may take longer than a look.
-    judge = Judge(create_engine(endpoints.database_url), stopped)
-    threading.Thread(target=judge.run, name="judge", daemon=True).start()
-    keeper = ListKeeper(create_engine(endpoints.database_url), stopped)
-    threading.Thread(target=keeper.run, name="lists", daemon=True).start()
+    beside = create_engine(endpoints.database_url)
+    judging = Rounds("judging", partial(judge_ended, beside, stopped), stopped)
+    threading.Thread(target=judging.run, name="judge", daemon=True).start()
+    removing = Rounds("removing lists", partial(remove_surplus_lists, beside), stopped)
+    threading.Thread(target=removing.run, name="lists", daemon=True).start()
     grower = Grower(create_engine(endpoints.database_url), endpoints.broker_url, stopped)
     threading.Thread(target=grower.run, name="growth", daemon=True).start()
     Watcher(engine, endpoints.broker_url, stopped).run()

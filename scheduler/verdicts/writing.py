@@ -12,44 +12,22 @@ from scheduler.verdicts.measures import Float64s, Measure, measure_of
 from scheduler.verdicts.resampling import Estimate, estimate, trials_at_once
 from shared import store
 from shared.domain.protocol import Protocol
-from shared.errors import StoreError
 from shared.stop_signal import StopSignal
 from shared.store import RankedTrial, Sweep
 
-PERIOD_SECONDS = 5.0
 # Results that change while they are judged are judged again; a sweep that grows faster waits for its end.
 _N_TRIES = 3
 
 logger = logging.getLogger(__name__)
 
 
-class Judge:
-    """Writes the verdicts of sweeps whose terminal is gone, every few seconds until `stopped` is set."""
-
-    def __init__(self, engine: Engine, stopped: threading.Event | StopSignal) -> None:
-        self._engine = engine
-        self._stopped = stopped
-        self._is_failing = False
-
-    def run(self) -> None:
-        """Judge until stopped; a database that is away is waited for."""
-        while not self._stopped.wait(PERIOD_SECONDS):
-            self.look()
-
-    def look(self) -> None:
-        """Judge what has ended since; one warning when it begins to fail."""
-        try:
-            for sweep_id in store.sweeps_to_judge(self._engine):
-                if self._stopped.wait(0):
-                    return
-                if write_verdicts(self._engine, store.get_sweep(self._engine, sweep_id)):
-                    logger.info("sweep %d: verdicts written", sweep_id)
-        except StoreError as error:
-            if not self._is_failing:
-                logger.warning("not judging now: %s", error)
-            self._is_failing = True
-        else:
-            self._is_failing = False
+def judge_ended(engine: Engine, stopped: threading.Event | StopSignal) -> None:
+    """Write the verdicts of the sweeps that have ended since, one after the other until `stopped` is set."""
+    for sweep_id in store.sweeps_to_judge(engine):
+        if stopped.wait(0):
+            return
+        if write_verdicts(engine, store.get_sweep(engine, sweep_id)):
+            logger.info("sweep %d: verdicts written", sweep_id)
 
 
 def ensure_verdicts(engine: Engine, sweep: Sweep) -> bool:

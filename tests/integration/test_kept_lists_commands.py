@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from scheduler.commands.promotion import promote
 from scheduler.commands.results import leaderboard, recommend
 from scheduler.commands.services import status
 from scheduler.commands.sweeps import sweep
-from scheduler.kept_lists import ListKeeper
+from scheduler.kept_lists import remove_surplus_lists
+from scheduler.rounds import Rounds
 from scheduler.sweep import room
 from shared import store
 from shared.console import console
@@ -162,8 +164,8 @@ def test_what_has_no_room_is_not_queued(engine, run, file, tmp_path, monkeypatch
     assert "at one time" not in done.stdout
 
 
-def test_the_list_keeper_goes_on_after_a_database_that_was_away(engine, caplog, monkeypatch):
-    keeper = ListKeeper(engine, threading.Event())
+def test_removing_lists_goes_on_after_a_database_that_was_away(engine, caplog, monkeypatch):
+    keeper = Rounds("removing lists", partial(remove_surplus_lists, engine), threading.Event())
 
     def is_away(_engine):
         raise StoreError("away")

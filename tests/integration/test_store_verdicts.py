@@ -1,11 +1,13 @@
 """When the verdicts of a sweep are computed, what is stored of them, and when they are outdated."""
 
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
 
-from scheduler.verdicts.writing import Judge, ensure_verdicts, write_verdicts
+from scheduler.rounds import Rounds
+from scheduler.verdicts.writing import ensure_verdicts, judge_ended, write_verdicts
 from shared import store
 from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.user_item_bias import UserItemBias
@@ -137,16 +139,15 @@ def test_two_who_judge_at_once_store_the_same(engine, sweep):
 
 
 def test_the_watching_judge_judges_what_has_ended_and_nothing_twice(engine, sweep, caplog):
-    judge = Judge(engine, threading.Event())
     with caplog.at_level("INFO"):
-        judge.look()
-        judge.look()
+        judge_ended(engine, threading.Event())
+        judge_ended(engine, threading.Event())
     assert [record.message for record in caplog.records] == [f"sweep {sweep.sweep_id}: verdicts written"]
     assert verdicts(engine, sweep)[WORSE] == "worse"
 
 
 def test_a_judge_without_its_database_warns_once_and_goes_on(engine, sweep, caplog, monkeypatch):
-    judge = Judge(engine, threading.Event())
+    judge = Rounds("judging", partial(judge_ended, engine, threading.Event()), threading.Event())
 
     def fail(_engine):
         raise StoreUnavailable("away")
@@ -163,9 +164,8 @@ def test_a_judge_without_its_database_warns_once_and_goes_on(engine, sweep, capl
 def test_a_judge_that_is_stopped_leaves_the_rest(engine, sweep):
     stopped = threading.Event()
     stopped.set()
-    judge = Judge(engine, stopped)
-    judge.look()
-    judge.run()
+    judge_ended(engine, stopped)
+    Rounds("judging", partial(judge_ended, engine, stopped), stopped).run()
     assert verdicts(engine, sweep) == {}
 
 
@@ -234,7 +234,7 @@ def test_a_sweep_in_which_all_failed_is_judged_with_nothing_to_say(engine):
     claim = claim_label(engine, sweep.sweep_id, LEADER)
     store.fail_trial(engine, claim.trial_id, claim.attempt, "disk_full", "no space")
     store.mark_ended_sweeps(engine)
-    Judge(engine, threading.Event()).look()
+    judge_ended(engine, threading.Event())
     assert store.judged_state(engine, sweep.sweep_id) == "judged"
     assert store.sweeps_to_judge(engine) == []
 

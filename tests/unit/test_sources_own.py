@@ -1,12 +1,15 @@
 """A TOML source: rules for duplicates and few ratings, items and users, and its mistakes."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.datasets.prepare import rating_table
 from shared.datasets.sources.input_file import InputFile
+from shared.datasets.sources.own import OwnSource
 from shared.datasets.thinning import merge_duplicates, thin
 from shared.errors import DatasetError
 from tests.sources import read_source, read_with_notices, rows_of, write_file
@@ -219,6 +222,26 @@ def test_a_file_that_grows_while_it_is_read_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(InputFile, "state", growing)
     with pytest.raises(
-        DatasetError, match=r"r.csv: it changed while it was read \(29 bytes before, 35 after\)"
+        DatasetError, match=r"r.csv: it changed while it was read \(29 bytes before, 35 bytes after\)"
     ):
         read_source(path)
+
+
+def test_a_part_that_is_added_while_a_folder_is_read_is_told(tmp_path, monkeypatch):
+    def write_part(name, user):
+        table = pa.table({"user": [user, user], "item": ["a", "b"], "rating": [4.0, 5.0]})
+        pq.write_table(table, tmp_path / name)
+
+    write_part("1.parquet", "1")
+    states, looks = OwnSource.states, []
+
+    def adding(source):
+        looks.append(states(source))
+        # The first look is for what was read before.
+        if len(looks) == 2:
+            write_part("2.parquet", "2")
+        return looks[-1]
+
+    monkeypatch.setattr(OwnSource, "states", adding)
+    with pytest.raises(DatasetError, match=r"2.parquet: it changed while it was read \(not there before, "):
+        read_source(tmp_path)

@@ -48,7 +48,8 @@ class OwnSource:
         """
         left_out = LeftOut(self.file.on_error, self.file.max_skipped)
         self.files_read = self.states()
-        table, is_implicit, items, traits = self._read_ratings(left_out, report)
+        known = self._read_ratings(left_out, report)
+        table, items, traits = known.table, known.items, known.traits
         if self.file.items is not None:
             with self._rows(self.file.items, "items", left_out) as rows:
                 items = read_items(rows, self.file.items, str(self.toml), left_out)
@@ -57,13 +58,13 @@ class OwnSource:
                 traits = read_users(rows, self.file.users, str(self.toml), left_out)
         self._check_unchanged(self.files_read)
         self.notices += left_out.lines()
-        table = self._thinned(self._without_duplicates(table, is_implicit))
+        table = self._thinned(self._without_duplicates(table, known.is_implicit))
         return prepare_dataset(
             self.name,
             table,
             self._catalogue(table, items),
             traits=traits,
-            is_implicit=is_implicit,
+            is_implicit=known.is_implicit,
             may_have_duplicates=False,
         )
 
@@ -79,9 +80,7 @@ class OwnSource:
     def _tables(self) -> list[RatingsTable | FeaturesTable]:
         return [one for one in (self.file.ratings, self.file.items, self.file.users) if one is not None]
 
-    def _read_ratings(
-        self, left_out: LeftOut, report: Callable[[SourceReport], None]
-    ) -> tuple[RatingTable, bool, dict[str, Item] | None, dict[str, tuple[str, ...]] | None]:
+    def _read_ratings(self, left_out: LeftOut, report: Callable[[SourceReport], None]) -> "_Known":
         table = self.file.ratings
         if table.known is not None:
             assert self.load_known is not None  # noqa: S101  Given with every TOML source.
@@ -106,7 +105,7 @@ class OwnSource:
                 f"{ratings.where}: at least 2 ratings are needed, one to learn from and one to judge by; it "
                 f"holds {len(ratings.ratings)}{n_left_out}. Supply more."
             )
-        return ratings, found.is_implicit, None, None
+        return _Known(ratings, found.is_implicit)
 
     @contextmanager
     def _rows(self, table: RatingsTable | FeaturesTable, what: str, left_out: LeftOut) -> Iterator[Rows]:
@@ -127,11 +126,14 @@ class OwnSource:
         return beside(self.toml.parent, file) if self.toml else file
 
     def _check_unchanged(self, before: list[FileState]) -> None:
-        for old, new in zip(before, self.states(), strict=False):
+        sizes = [{state.url: state for state in states} for states in (before, self.states())]
+        for url in sorted(sizes[0].keys() | sizes[1].keys()):
+            old, new = (states.get(url) for states in sizes)
             if old != new:
+                was, now = (f"{state.size_bytes:,} bytes" if state else "not there" for state in (old, new))
                 raise DatasetError(
-                    f"{old.url}: it changed while it was read ({old.size_bytes:,} bytes before, "
-                    f"{new.size_bytes:,} after). Run the command again when nobody writes to it."
+                    f"{url}: it changed while it was read ({was} before, {now} after). Run the command again "
+                    "when nobody writes to it."
                 )
 
     def _without_duplicates(self, table: RatingTable, is_implicit: bool) -> RatingTable:
@@ -195,9 +197,17 @@ class OwnSource:
         return list(kept.values())
 
 
-def _from_known(
-    dataset: Dataset, *, is_implicit: bool
-) -> tuple[RatingTable, bool, dict[str, Item] | None, dict[str, tuple[str, ...]] | None]:
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Ratings, and what is known of items and users where a known set gives them."""
+
+    table: RatingTable
+    is_implicit: bool
+    items: dict[str, Item] | None = None
+    traits: dict[str, tuple[str, ...]] | None = None
+
+
+def _from_known(dataset: Dataset, *, is_implicit: bool) -> _Known:
     table = RatingTable(
         user_codes=dataset.user_index,
         user_ids=dataset.user_ids.tolist(),
@@ -217,7 +227,7 @@ def _from_known(
     if dataset.user_traits is not None:
         pairs = zip(dataset.user_ids.tolist(), dataset.user_traits.tolist(), strict=True)
         traits = {user_id: tuple(text.split("|")) if text else () for user_id, text in pairs}
-    return table, is_implicit, items, traits
+    return _Known(table, is_implicit, items, traits)
 
 
 def _find_decimal(rows: Rows, rating: int | None) -> str:
