@@ -32,9 +32,28 @@ class Chart:
         return {"spec": self.spec, "columns": self.columns, "rows": self.rows}
 
 
+# How a trial stands beside the others, and the colour of that; one for all charts.
+KINDS = {
+    "leader": "--leader",
+    "better": "--accent",
+    "tie": "--tie",
+    "baseline": "--baseline",
+    "other": "--faint",
+}
+
+
+def colour_by_kind() -> "altair.Color":
+    """The column `kind` by `KINDS`, with a legend."""
+    import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
+
+    scale = altair.Scale(domain=list(KINDS), range=list(KINDS.values()))
+    return altair.Color("kind:N", title=None, scale=scale)
+
+
 def finished(chart: "altair.TopLevelMixin") -> dict[str, Any]:
     """The specification of a chart over `altair.NamedData("rows")`, as wide as its place."""
     made = chart.to_dict()
     for name in ("$schema", "config"):
         made.pop(name, None)
+    made["autosize"] = {"type": "fit-x", "contains": "padding"}
     return made

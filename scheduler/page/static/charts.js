@@ -25,7 +25,6 @@
     return {
       background: "transparent",
       font,
-      aria: false,
       padding: 2,
       view: { stroke: null },
       axis: {
@@ -65,6 +64,8 @@
     if (place === null) {
       place = document.createElement("div");
       place.className = "drawing";
+      // The description of the chart stands for its marks.
+      place.setAttribute("aria-hidden", "true");
       plot.append(place);
     }
     const runtime = vega.parse(compiled, null, { ast: true });

@@ -37,7 +37,6 @@
     if (source !== undefined) sources.set(adopted, source);
     old.replaceWith(adopted);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    sortTables(adopted);
     drawCharts(adopted);
     if (focused) document.getElementById(focused)?.focus();
   }

@@ -1,4 +1,4 @@
-// Sorts a table by a column when its heading is pressed; the address remembers it.
+// Sorts a table by a column when its heading is pressed; the address remembers it, and the server reads it there.
 "use strict";
 (() => {
   function valueOf(row, column) {
@@ -26,24 +26,11 @@
     body.append(...rows.map(([, , row]) => row));
   }
 
-  function remember(heading, direction) {
-    if (!location.protocol.startsWith("http")) return;
+  function addressed(heading, direction) {
     const address = new URL(location.href);
     address.searchParams.set("sort", `${heading.dataset.sort}.${direction}`);
-    history.replaceState(null, "", address);
+    return address;
   }
-
-  function sortAsAddressed(table) {
-    const [name, direction] = (new URLSearchParams(location.search).get("sort") ?? "").split(".");
-    if (direction !== "ascending" && direction !== "descending") return;
-    for (const heading of table.tHead.rows[0].cells) {
-      if (heading.dataset.sort === name) sort(table, heading, direction);
-    }
-  }
-
-  window.sortTables = (root) => {
-    for (const table of root.querySelectorAll("table[data-sortable]")) sortAsAddressed(table);
-  };
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("table[data-sortable] th button");
@@ -52,8 +39,13 @@
     const first = heading.dataset.first ?? "ascending";
     const other = first === "ascending" ? "descending" : "ascending";
     const direction = heading.getAttribute("aria-sort") === first ? other : first;
-    sort(heading.closest("table"), heading, direction);
-    remember(heading, direction);
+    const table = heading.closest("table");
+    // Where only the first rows are here, the server sorts all of them.
+    if (table.dataset.sortable === "address") {
+      location.assign(addressed(heading, direction));
+      return;
+    }
+    sort(table, heading, direction);
+    if (location.protocol.startsWith("http")) history.replaceState(null, "", addressed(heading, direction));
   });
-  sortTables(document);
 })();

@@ -3,6 +3,6 @@
 from collections.abc import Mapping
 
 from scheduler.page.view import View
-from scheduler.page.views import sweeps
+from scheduler.page.views import sweep, sweeps
 
-VIEWS: Mapping[str, View] = {view.name: view for view in (sweeps.VIEW,)}
+VIEWS: Mapping[str, View] = {view.name: view for view in (sweeps.VIEW, sweep.VIEW)}
