@@ -42,12 +42,14 @@ KINDS = {
 }
 
 
-def colour_by_kind() -> "altair.Color":
-    """The column `kind` by `KINDS`, with a legend."""
+def colour_by(column: str, colours: Mapping[str, str], present: Sequence[str]) -> "altair.Color":
+    """A column of kinds by the colour of each, with a legend of those present where they are several."""
     import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
 
-    scale = altair.Scale(domain=list(KINDS), range=list(KINDS.values()))
-    return altair.Color("kind:N", title=None, scale=scale)
+    shown = [name for name in colours if name in present]
+    legend = altair.Legend(title=None) if len(shown) > 1 else None
+    scale = altair.Scale(domain=shown, range=[colours[name] for name in shown])
+    return altair.Color(f"{column}:N", scale=scale, legend=legend)
 
 
 def finished(chart: "altair.TopLevelMixin") -> dict[str, Any]:
@@ -55,5 +57,4 @@ def finished(chart: "altair.TopLevelMixin") -> dict[str, Any]:
     made = chart.to_dict()
     for name in ("$schema", "config"):
         made.pop(name, None)
-    made["autosize"] = {"type": "fit-x", "contains": "padding"}
     return made

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
 
 from tests.page.conftest import settle, shoot, violations
-from tests.page_samples import sample_dataset, store_ended_sweep, store_failed_sweep
+from tests.page_samples import sample_dataset, store_ended_sweep
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

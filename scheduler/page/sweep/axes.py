@@ -73,7 +73,7 @@ def axis_charts(records: SweepRecords, *, is_larger_better: bool) -> list[Chart]
             Chart(
                 title=axis.name,
                 description=f"{records.sweep.objective} by {axis.name}, means from the best: {means}.",
-                spec=_spec(records.sweep.objective),
+                spec=_spec(records.sweep.objective, len(axis.settings)),
                 columns=("setting", "trial", "value", "mean", "place"),
                 rows=[
                     [setting, one.label, one.validation_value, _mean(list(trials)), place]
@@ -86,7 +86,7 @@ def axis_charts(records: SweepRecords, *, is_larger_better: bool) -> list[Chart]
 
 
 @cache
-def _spec(objective: str) -> dict[str, Any]:
+def _spec(objective: str, n_settings: int) -> dict[str, Any]:
     import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
 
     rows = altair.NamedData("rows")
@@ -101,4 +101,4 @@ def _spec(objective: str) -> dict[str, Any]:
         .mark_tick(color="--ink", thickness=2, size=18)
         .encode(x=altair.X("mean(value):Q", title=objective), y=y)
     )
-    return finished(altair.layer(points, means).properties(width="container", height=altair.Step(26)))
+    return finished(altair.layer(points, means).properties(width="container", height=26 * n_settings))

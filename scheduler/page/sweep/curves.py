@@ -4,7 +4,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from scheduler.page.charts import Chart, finished
+from scheduler.page.charts import Chart, colour_by, finished
 from scheduler.page.words import plural
 from shared.store.page.sweep import CurvePoint, SweepRecords
 
@@ -42,7 +42,7 @@ def curves_of(records: SweepRecords) -> Chart | None:
     return Chart(
         title="Learning curves",
         description=f"{name} on validation after each epoch of {drawn}.{highlighted}{stopped}",
-        spec=_spec(name),
+        spec=_spec(name, tuple(sorted({kind(one) for one in curves}))),
         columns=("trial", "epoch", "value", "kind"),
         rows=[
             [trials[trial_id].label, epoch, value, kind(trial_id)]
@@ -58,15 +58,9 @@ def _value(point: CurvePoint, has_objective: bool) -> float | None:
 
 
 @cache
-def _spec(name: str) -> dict[str, Any]:
+def _spec(name: str, kinds: tuple[str, ...]) -> dict[str, Any]:
     import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
 
-    colour = altair.Color(
-        "kind:N",
-        title=None,
-        scale=altair.Scale(domain=list(_KINDS), range=list(_KINDS.values())),
-        legend=altair.Legend(symbolType="stroke"),
-    )
     chosen = altair.condition("datum.kind === 'best'", altair.value(2.5), altair.value(1.2))
     lines = (
         altair.Chart(altair.NamedData("rows"))
@@ -74,7 +68,7 @@ def _spec(name: str) -> dict[str, Any]:
         .encode(
             x=altair.X("epoch:Q", title="epoch", axis=altair.Axis(tickMinStep=1, grid=False)),
             y=altair.Y("value:Q", title=f"{name} on validation", scale=altair.Scale(zero=False)),
-            color=colour,
+            color=colour_by("kind", _KINDS, kinds),
             detail="trial:N",
             strokeWidth=chosen,
             order=altair.Order("epoch:Q"),

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from scheduler.page.charts import Chart, finished
+from scheduler.page.charts import Chart, colour_by, finished
 from scheduler.page.words import number, plural
 from shared.store.page.sweep import SweepRecords
 
@@ -39,7 +39,7 @@ def history_of(records: SweepRecords, *, is_larger_better: bool) -> Chart | None
             f"{objective} of {plural(len(ended), 'trial')} in the order in which they ended. "
             f"The best, {number(best)}, was number {best_at}."
         ),
-        spec=_spec(objective),
+        spec=_spec(objective, tuple(sorted({one.asked_by for one in ended}))),
         columns=("number", "trial", "value", "best", "asked_by"),
         rows=rows,
         note=proposed,
@@ -47,7 +47,7 @@ def history_of(records: SweepRecords, *, is_larger_better: bool) -> Chart | None
 
 
 @cache
-def _spec(objective: str) -> dict[str, Any]:
+def _spec(objective: str, askers: tuple[str, ...]) -> dict[str, Any]:
     import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
 
     rows = altair.NamedData("rows")
@@ -64,11 +64,7 @@ def _spec(objective: str) -> dict[str, Any]:
         .encode(
             x=x,
             y=altair.Y("value:Q", title=objective, scale=scale),
-            color=altair.Color(
-                "asked_by:N",
-                title="asked for by",
-                scale=altair.Scale(domain=list(_ASKED_BY), range=list(_ASKED_BY.values())),
-            ),
+            color=colour_by("asked_by", _ASKED_BY, askers),
             tooltip=[
                 altair.Tooltip("trial:N"),
                 altair.Tooltip("value:Q", title=objective, format=".4f"),

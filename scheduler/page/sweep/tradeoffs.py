@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from scheduler.page.charts import KINDS, Chart, colour_by_kind, finished
+from scheduler.page.charts import KINDS, Chart, colour_by, finished
 from scheduler.page.words import number, plural
 from shared.domain.protocol import OBJECTIVES
 from shared.store.page.sweep import SweepRecords, SweepTrial
@@ -63,7 +63,7 @@ def _tradeoff(objective: str, cost: _Cost, points: Sequence[SweepTrial]) -> Char
             f"{plural(len(points), 'trial')} by {objective} and {cost.title}. "
             f"No other is better in both than: {names}{more}."
         ),
-        spec=_spec(objective, cost.title, cost.is_time),
+        spec=_spec(objective, cost.title, cost.is_time, tuple(sorted({kind_of(one) for one in points}))),
         columns=("trial", "x", "y", "kind", "front"),
         rows=[
             [one.label, value, y, kind_of(one), place in front]
@@ -106,7 +106,7 @@ def objective_is_larger_better(objective: str) -> bool:
 
 
 @cache
-def _spec(objective: str, title: str, is_time: bool) -> dict[str, Any]:
+def _spec(objective: str, title: str, is_time: bool, kinds: tuple[str, ...]) -> dict[str, Any]:
     import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
 
     scale = altair.Scale(type="log") if is_time else altair.Scale(zero=False)
@@ -130,16 +130,8 @@ def _spec(objective: str, title: str, is_time: bool) -> dict[str, Any]:
         .encode(
             x=x,
             y=y,
-            color=colour_by_kind(),
-            shape=altair.Shape("kind:N", scale=_shapes(), legend=None),
+            color=colour_by("kind", KINDS, kinds),
             tooltip=shown,
         )
     )
     return finished(altair.layer(front, points).properties(width="container", height=280))
-
-
-def _shapes() -> Any:  # noqa: ANN401  Altair's own.
-    import altair  # noqa: PLC0415
-
-    shapes = ["diamond", "triangle-up", "circle", "square", "circle"]
-    return altair.Scale(domain=list(KINDS), range=shapes)

@@ -63,7 +63,6 @@ def _so_far(records: SweepRecords, leader: SweepTrial, n_open: int) -> Headline:
 
 
 def _judged(records: SweepRecords, leader: SweepTrial, others: Sequence[SweepTrial]) -> Headline:
-    details = [_who_judged(leader)]
     better = [one for one in others if one.verdict == "winner"]
     ties = [one for one in others if one.verdict == "tie" and one.difference is not None]
     if better:
@@ -71,28 +70,25 @@ def _judged(records: SweepRecords, leader: SweepTrial, others: Sequence[SweepTri
         sentence = (
             f"Ship {ship.label}: it is proven better than the leader, {leader.label}, on {leader.judged_by}."
         )
-        return Headline(sentence, (*details, _beside(ship), _cost(ship)), "unsure", ship)
+        return Headline(sentence, (_beside(ship), _cost(ship), _who_judged(leader)), "unsure", ship)
     if not ties:
         worse = [one for one in others if one.verdict == "worse" and one.difference is not None]
         sentence = f"Ship {leader.label}: it is proven better than every other trial that is judged."
-        if worse:
-            closest = min(worse, key=lambda one: abs(one.difference or 0.0))
-            details.append(f"The closest is {_beside(closest)}")
-        return Headline(_warned(sentence, leader), (*details, _cost(leader)), "sure", leader)
+        closest = min(worse, key=lambda one: abs(one.difference or 0.0), default=None)
+        second = f"The closest is {_beside(closest)}" if closest else ""
+        value = f"It reaches {_value(records, leader)}. {_cost(leader)}"
+        return Headline(_warned(sentence, leader), (value, second, _who_judged(leader)), "sure", leader)
     cheapest = min((leader, *ties), key=lambda one: (one.train_seconds or 0.0, one.n_parameters or 0))
     n = plural(len(ties), "other")
     if cheapest is leader:
         sentence = f"Ship {leader.label}: it leads and is the cheapest to train, though {n} may be as good."
     else:
         sentence = f"Ship {leader.label}, or {cheapest.label}, which is cheaper and may be as good."
-    details.append(
-        f"{leader.label} leads by {_value(records, leader)}; it is not proven better than {n}: "
-        f"{_names([one.label for one in ties])}."
-    )
+    ahead = f"{leader.label} leads by {_value(records, leader)}; it is not proven better than {n}: "
+    details = [ahead + f"{_names([one.label for one in ties])}.", _cost(leader)]
     if cheapest is not leader:
-        details.append(_beside(cheapest))
-        details.append(_cost(cheapest))
-    return Headline(_warned(sentence, leader), (*details, _cost(leader)), "unsure", leader)
+        details += [f"{_beside(cheapest)} {_cost(cheapest)}"]
+    return Headline(_warned(sentence, leader), (*details, _who_judged(leader)), "unsure", leader)
 
 
 def _warned(sentence: str, leader: SweepTrial) -> str:
@@ -120,10 +116,10 @@ def _beside(trial: SweepTrial) -> str:
 
 
 def _cost(trial: SweepTrial) -> str:
-    parts = [f"{trial.label} trains in {duration(trial.train_seconds)}"]
-    if trial.n_parameters:
-        parts.append(f"holds {count(trial.n_parameters)} weights")
-    return f"{' and '.join(parts)}." if trial.train_seconds is not None else ""
+    if trial.train_seconds is None:
+        return ""
+    holds = f" and holds {plural(trial.n_parameters, 'weight')}" if trial.n_parameters else ""
+    return f"{trial.label} trains in {duration(trial.train_seconds)}{holds}."
 
 
 def _value(records: SweepRecords, trial: SweepTrial) -> str:
