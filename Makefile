@@ -88,6 +88,10 @@ cancel: $(SETUP) ## stop the running sweep and its refits; make sweep resumes it
 leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
 	@$(RECSWEEP) leaderboard
 
+.PHONY: report
+report: $(SETUP) ## the page of the latest sweep as one HTML file [SWEEP=name USERS=1,2]
+	@$(RECSWEEP) report
+
 .PHONY: compare
 compare: $(SETUP) ## two trials, and for whom which is better: make compare A=label B=label [SWEEP=name]
 	@$(RECSWEEP) compare
