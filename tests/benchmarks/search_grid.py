@@ -25,7 +25,7 @@ AXES: dict[str, list[Any]] = {
 
 
 def grid_values(*, dataset: str, max_epochs: int) -> dict[str, Any]:
-    """The best ndcg@20 on validation at each point, in the order of the grid, and the seconds that it took."""
+    """The best ndcg@20 on validation at each point, in the order of the grid; the seconds in all."""
     ratings = resolve_dataset(dataset, load_settings()).dataset
     split = split_ratings(ratings, PROTOCOL)
     data = fit_data(ratings, split, PROTOCOL)
