@@ -99,7 +99,7 @@ def watch_sweep(
         # The sweep first: what is added afterwards is seen the next time.
         is_growing = store.is_growing(engine, sweep_id)
         watched = Watched(store.sweep_trials(engine, sweep_id), is_growing)
-        return watched if search is None or not is_growing else _watch_search(engine, search, watched)
+        return watched if search is None else _watch_search(engine, search, watched)
 
     search = SearchScreen(spec) if spec is not None and spec.search.method != "grid" else None
     is_larger_better = spec is not None and spec.protocol.is_larger_better
@@ -109,7 +109,7 @@ def watch_sweep(
 def _watch_search(engine: Engine, search: SearchScreen, watched: Watched) -> Watched:
     sweep_id = watched.trials[0].sweep_id if watched.trials else 0
     proposals = store.sweep_proposals(engine, sweep_id)
-    n_to_come = search.n_to_choose(watched.trials, proposals)
+    n_to_come = search.n_to_choose(watched.trials, proposals) if watched.is_growing else 0
     return replace(
         watched,
         n_to_come=n_to_come,

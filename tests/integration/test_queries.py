@@ -6,16 +6,32 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine
 
+from shared.domain.families.ease import Ease
 from shared.domain.families.user_item_bias import UserItemBias
+from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
 from shared.errors import SpecError
-from shared.store import Sweep, claim_trial, fail_trial, list_queries, release_trial, run_query
+from shared.store import (
+    Proposal,
+    Sweep,
+    begin_growing,
+    claim_trial,
+    fail_trial,
+    growing_sweep,
+    list_queries,
+    release_trial,
+    run_query,
+)
 from shared.store.database import SQL_FOLDER
 from tests.factories import claim_label, make_config, make_dataset, make_result, store_result, store_sweep
 
 DATASET = make_dataset()
 BIAS = TrialConfig(UserItemBias())
 CONFIGS = [make_config("concatenate"), make_config("dot"), make_config("dot", embedding_size=8), BIAS]
+
+
+def make_ease(dropout: float) -> TrialConfig:
+    return TrialConfig(Ease(dropout=dropout))
 
 
 @pytest.fixture
@@ -149,7 +165,7 @@ def test_never_recommended_is_what_no_list_holds(engine, sweep):
 
 def test_axis_effects_leaves_out_what_was_not_varied(engine, sweep):
     rows = answers(engine, "axis_effects")
-    effects = {(row["axis"], row["setting"]): (row["n_trials"], row["mean_rmse"]) for row in rows}
+    effects = {(row["axis"], row["setting"]): (row["n_trials"], row["mean_value"]) for row in rows}
     # RMSE 0.9 for concatenate, 1.0 and 1.2 for dot; 0.9 and 1.0 for embedding size 4, 1.2 for 8.
     assert effects == {
         ("merge", "concatenate"): (1, Decimal("0.9000")),
@@ -157,6 +173,65 @@ def test_axis_effects_leaves_out_what_was_not_varied(engine, sweep):
         ("embedding_size", "4"): (2, Decimal("0.9500")),
         ("embedding_size", "8"): (1, Decimal("1.2000")),
     }
+
+
+def test_axis_effects_go_by_the_objective_of_the_sweep(engine):
+    configs = [make_ease(dropout=0.0), make_ease(dropout=0.5)]
+    sweep = store_sweep(engine, DATASET, configs, protocol=Protocol(objective="ndcg@2", k=2))
+    for config, ndcg in zip(configs, (0.2, 0.3), strict=True):
+        store_result(
+            engine, sweep.sweep_id, config.label, DATASET, make_result(DATASET, ndcg=ndcg, n_epochs=0)
+        )
+    rows = answers(engine, "axis_effects")
+    assert [(row["family"], row["axis"], row["setting"], row["objective"]) for row in rows] == [
+        ("ease", "dropout", "0.5", "ndcg@2"),
+        ("ease", "dropout", "0.0", "ndcg@2"),
+    ]
+    assert rows[0]["mean_value"] > rows[1]["mean_value"]
+
+
+def test_axis_importance_is_a_one_way_analysis_of_variance(engine, sweep):
+    rows = answers(engine, "axis_importance")
+    shares = {row["axis"]: (row["explained_share"], row["n_groups"], row["n_trials"]) for row in rows}
+    # RMSE 0.9, 1.0, 1.2, mean 31/30: squares of 16, 1 and 25 in 900 parts, 42/900 in all.
+    # merge leaves 1.0 and 1.2, mean 1.1: 0.02 = 18/900. embedding_size leaves 0.9 and 1.0: 0.005 = 4.5/900.
+    assert shares == {
+        "merge": (Decimal("0.571"), 2, 3),
+        "embedding_size": (Decimal("0.893"), 2, 3),
+    }
+
+
+def test_search_history_tells_the_best_so_far(engine):
+    configs = [make_ease(dropout=share) for share in (0.1, 0.2, 0.3)]
+    sweep = store_sweep(engine, DATASET, [], protocol=Protocol(objective="ndcg@2", k=2))
+    begin_growing(engine, sweep.sweep_id)
+    for asked in ([configs[0], configs[1]], [configs[0], configs[2]]):
+        with growing_sweep(engine, sweep.sweep_id) as turn:
+            n = len(turn.sweep.proposals)
+            turn.add(
+                "search",
+                asked,
+                [
+                    Proposal(n + place, 0, {"dropout": config.architecture.dropout}, config.config_hash)
+                    for place, config in enumerate(asked, start=1)
+                ],
+            )
+    for config, ndcg in zip(configs[:2], (0.2, 0.1), strict=True):
+        store_result(
+            engine, sweep.sweep_id, config.label, DATASET, make_result(DATASET, ndcg=ndcg, n_epochs=0)
+        )
+    rows = answers(engine, "search_history")
+    assert [(row["number"], row["label"], row["status"], row["is_repeat"]) for row in rows] == [
+        (1, configs[0].label, "succeeded", False),
+        (2, configs[1].label, "succeeded", False),
+        (3, configs[0].label, "succeeded", True),
+        (4, configs[2].label, "queued", False),
+    ]
+    first, second, again, waiting = rows
+    assert second["value"] < first["value"] == first["best_so_far"] == second["best_so_far"]
+    assert (again["value"], waiting["value"]) == (first["value"], None)
+    assert waiting["best_so_far"] == first["value"]
+    assert waiting["parameters"] == {"dropout": 0.3}
 
 
 def test_failures_are_counted_by_reason(engine):

@@ -199,7 +199,7 @@ def test_the_document_is_the_file_as_it_was_read(tmp_path):
 
 
 def test_unknown_sweep_name_lists_the_known_ones():
-    with pytest.raises(SpecError, match="reference, smoke"):
+    with pytest.raises(SpecError, match="reference, search, smoke"):
         find_sweep_file("referense")
 
 
