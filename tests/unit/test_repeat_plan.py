@@ -69,8 +69,8 @@ def test_the_end_says_who_was_repeated_and_who_never_is():
     stored = [trial(FIRST, 0.3), trial(SECOND, 0.2), trial(EASE, 0.4), trial(POPULARITY, 0.1)]
     asked = [trial(one, 0.1, asked_by="repeats") for one in FURTHER]
     assert end_lines(spec(of_best=1), [*stored, *asked]) == [
-        f"Repeated with 3 random seeds each: {FIRST.label}. They rank by their means, which is what to expect "
-        "of them; a configuration with a single seed ranks behind them",
+        f"Repeated with 3 random seeds each: {FIRST.label}. They rank by their means, which is what to "
+        "expect of them; a configuration with a single seed ranks behind them",
         f"Not repeated, because nothing in them is random: {EASE.label} and the baselines",
     ]
     assert end_lines(NONE, stored) == []
