@@ -85,7 +85,7 @@ cancel: $(SETUP) ## stop the running sweep and its refits; make sweep resumes it
 	@$(RECSWEEP) cancel
 
 .PHONY: leaderboard
-leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
+leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name METRIC=name FORMAT=csv, json or md]
 	@$(RECSWEEP) leaderboard
 
 .PHONY: report

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -181,7 +181,8 @@ def done_fraction(trials: Sequence[Trial], cost_to_come: float = 0.0) -> float:
 def progress_table(trials: Sequence[Trial], objective: str = "rmse") -> RenderableType:
     """One line a trial: label, state, epoch, validation RMSE, the objective where it is another, elapsed."""
     others = [] if objective == "rmse" else [f"val {objective}"]
-    table = new_list("trial", "state", "epoch", "val RMSE", *others, "elapsed")
+    numbers = ("epoch", "val RMSE", *others, "elapsed")
+    table = new_list("trial", "state", *numbers, numbers=numbers)
     for trial in trials:
         state = trial.status + (f" (attempt {trial.attempt})" if trial.attempt > 1 else "")
         table.add_row(
@@ -308,4 +309,5 @@ def _time_left(fraction: float, elapsed_seconds: float) -> str:
     if fraction < 0.02:
         return "estimating the time left"
     seconds = int(elapsed_seconds * (1 - fraction) / fraction)
-    return f"about {seconds // 60}:{seconds % 60:02d} left"
+    end = datetime.now().astimezone() + timedelta(seconds=seconds)
+    return f"about {seconds // 60}:{seconds % 60:02d} left, until {end:%H:%M}"

@@ -16,6 +16,7 @@ from rich.progress import Task, TextColumn
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from shared.ending import discard_output
 from shared.plain_text import one_line
@@ -23,6 +24,18 @@ from shared.plain_text import one_line
 # A pipe or a file has no width: wide enough for every table.
 _NO_TERMINAL_WIDTH = 160
 _ANY_WIDTH = 10_000
+# Shades that stand out from white and from black alike, in place of the terminal's own of these names.
+THEME = Theme(
+    {
+        "red": "color(160)",
+        "green": "color(28)",
+        "yellow": "color(130)",
+        "cyan": "color(30)",
+        "bar.complete": "color(28)",
+        "bar.finished": "color(28)",
+        "bar.back": "color(246)",
+    }
+)
 
 
 class PlainConsole(Console):
@@ -33,7 +46,7 @@ class PlainConsole(Console):
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  Those of rich's console.
-        super().__init__(markup=False, emoji=False, highlight=False, **options)
+        super().__init__(markup=False, emoji=False, highlight=False, theme=THEME, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401  As rich's own.
         """Print a line, or something that rich can draw."""
@@ -78,9 +91,22 @@ def new_table(title: str, *columns: str) -> Table:
     return Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
 
 
-def new_list(*columns: str) -> Table:
-    """A table without lines and title, for what changes on the screen."""
-    return Table(*columns, box=None, pad_edge=False)
+def new_list(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A table without lines and title, for what changes on the screen; `numbers`: columns that end alike.
+
+    Where it is too wide, the first column takes more lines; of the others nothing is left out.
+    """
+    first, *others = columns
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
+    return table
+
+
+def print_exactly(text: str) -> None:
+    """Print what a program reads, as it is."""
+    sys.stdout.write(text.encode(console.encoding, "backslashreplace").decode(console.encoding))
 
 
 def fit_columns(table: Table, least_important: Sequence[str], width: int) -> list[str]:

@@ -6,11 +6,14 @@ import click
 from sqlalchemy import Engine
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.commands.formats import format_leaderboard, require_format
 from scheduler.commands.histories import recommend_for_history
-from scheduler.verdicts.words import against_leader, baseline_warning, verdict_lines
+from scheduler.commands.leaderboard_table import leaderboard_table
+from scheduler.verdicts.headline import headline
+from scheduler.verdicts.words import baseline_warning, verdict_lines
 from scheduler.verdicts.writing import ensure_verdicts
 from shared import store
-from shared.console import console, describe_data, fit_columns, new_table
+from shared.console import console, describe_data, new_table, print_exactly
 from shared.datasets import canonical_id
 from shared.domain.families.tower import Tower
 from shared.errors import SpecError
@@ -20,10 +23,18 @@ from shared.store import LeaderboardRow, Sweep, Trial
 @click.command()
 @SWEEP_OPTION
 @click.option("--metric", envvar="METRIC", default=None, help="One more metric, such as novelty@20.")
-def leaderboard(sweep_name: str | None, metric: str | None) -> None:
+@click.option("--format", "form", envvar="FORMAT", default=None, help="For programs: csv, json or md.")
+def leaderboard(sweep_name: str | None, metric: str | None, form: str | None) -> None:
     """Show the trials of the latest sweep, best first."""
+    form = require_format(form) if form else None
     engine, _ = open_store()
-    print_leaderboard(engine, require_sweep(engine, sweep_name), metric)
+    sweep = require_sweep(engine, sweep_name)
+    if form is None:
+        print_leaderboard(engine, sweep, metric)
+        return
+    verdicts = store.verdicts_of(engine, sweep.sweep_id) if ensure_verdicts(engine, sweep) else []
+    more = _values_of(engine, sweep, metric)
+    print_exactly(format_leaderboard(form, store.leaderboard(engine, sweep.sweep_id), verdicts, more))
 
 
 def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -> None:
@@ -34,40 +45,11 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
     are_judged = ensure_verdicts(engine, sweep)
     rows = store.leaderboard(engine, sweep.sweep_id)
     verdicts = store.verdicts_of(engine, sweep.sweep_id) if are_judged else []
-    by_trial = {verdict.trial_id: verdict for verdict in verdicts}
     if warning := baseline_warning(rows, verdicts):
         console.print(warning, style="yellow")
-    k, objective = sweep.protocol.k, sweep.protocol.objective
-    data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
-    table = new_table(f"Sweep {sweep.sweep_id} {sweep.name} on {data}, by {objective}", "", "trial")
-    has_test = any(row.test_value is not None for row in rows)
-    more = _values_of(engine, sweep, metric)
-    # Nobody predicts ratings where there are none.
-    has_rmse = any(row.rmse is not None for row in rows) or not sweep.protocol.ranks
-    columns = ["RMSE"] if has_rmse else []
-    columns += [f"ndcg@{k}", f"recall@{k}", "coverage", *([f"test {objective}"] if has_test else [])]
-    for name in (*columns, *more, "weights", "epoch", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if verdicts:
-        table.add_column("against the leader", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            str(row.rank),
-            row.label,
-            *([_number(row.rmse)] if has_rmse else []),
-            _number(row.ndcg),
-            _number(row.recall),
-            _number(row.coverage),
-            *([_number(row.test_value)] if has_test else []),
-            *(_number(values.get(row.trial_id)) for values in more.values()),
-            "" if row.n_parameters is None else f"{row.n_parameters:,}",
-            "" if row.best_epoch is None else str(row.best_epoch),
-            "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
-            *([against_leader(by_trial.get(row.trial_id))] if verdicts else []),
-            style="dim" if row.is_baseline else None,
-        )
-    least = ["weights", "epoch", "coverage", f"recall@{k}", "seconds", "against the leader"]
-    left_out = fit_columns(table, least, console.width)
+    if sentence := headline(rows, verdicts):
+        console.print(sentence, style="bold")
+    table, left_out = leaderboard_table(sweep, rows, verdicts, _values_of(engine, sweep, metric), console)
     console.print(table)
     if left_out:
         console.print(f"A wider terminal shows also: {', '.join(left_out)}")
@@ -77,7 +59,7 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
         console.print(kept)
     if not are_judged:
         console.print("Verdicts are given when no trial of the sweep is queued or running any more")
-    for measure in ("RMSE", f"ndcg@{k}"):
+    for measure in ("RMSE", f"ndcg@{sweep.protocol.k}"):
         for line in _against_baselines(measure, rows):
             console.print(line)
     if _has_sums_only_heads(store.sweep_trials(engine, sweep.sweep_id)):

@@ -51,7 +51,7 @@ _PASSED = (
         "A",
         "B",
     ),
-    *("HISTORY", "METRIC", "KEEP", "NOTE", "YES", "ANALYST_PASSWORD", "TERM"),
+    *("HISTORY", "METRIC", "FORMAT", "NO_COLOR", "KEEP", "NOTE", "YES", "ANALYST_PASSWORD", "TERM"),
     *("MARGIN", "COVERAGE", "MAX_CHANGED"),
     *("SEARCH", "SEARCH_TRIALS", "SEARCH_MINUTES", "SEARCH_SEED"),
 )
