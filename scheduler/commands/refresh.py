@@ -147,10 +147,9 @@ def _refresh(
         return
     if store.parts_of(engine, served.trial_id):
         raise SpecError(
-            f"a refresh trains one model anew, and {served.label} is a blend of several, so nothing was done: "
-            f"run the sweep {served.sweep_name} again on what its source gives now, with make sweep "
-            f"SWEEP={shlex.quote(served.sweep_name)} DATASET={shlex.quote(source)}, and promote its new blend; "
-            f"or promote a trial that is no blend. {name} is served as it was"
+            f"a refresh trains one model anew, and {served.label} is a blend, so nothing was done: "
+            f"`make sweep SWEEP={shlex.quote(served.sweep_name)} DATASET={shlex.quote(source)}` makes a new "
+            "one of what the source gives now, to be promoted instead"
         )
     root = store.artifact_root(engine, settings.artifacts)
     older = load_prepared(root, served.fingerprint, settings.cache_dir)
