@@ -4,7 +4,6 @@ Made for cron. Nobody but this command serves a refresh: while it does not run, 
 """
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from typing import NoReturn
@@ -35,6 +34,7 @@ from scheduler.refresh.newest import (
     places,
     rehearsal_protocol,
 )
+from scheduler.refresh.source import source_of
 from scheduler.sweep.dispatch import missing_trials, publish
 from scheduler.sweep.refit import dispatch_refit
 from shared import store
@@ -49,10 +49,11 @@ from shared.datasets import (
     store_prepared,
 )
 from shared.datasets.sources.left_out import OnError
+from shared.domain.protocol import Protocol
 from shared.ending import INTERRUPTED, run_in_foreground
 from shared.errors import SpecError
 from shared.settings import Settings, load_settings
-from shared.store import DatasetVersion, ServedTrial, Sweep, Trial
+from shared.store import ServedTrial, Sweep, Trial
 from shared.store.database import create_engine
 from shared.version import code_version
 
@@ -89,7 +90,7 @@ def refresh(  # noqa: PLR0917  Its options.
         if not is_ours:
             console.print(f"{name} is being refreshed by somebody else already: nothing is done here.")
             return
-        source = _source(store.dataset_versions(engine, name))
+        source = source_of(store.dataset_versions(engine, name))
         options = SourceOptions(None if source in REGISTRY else name, on_error, max_skipped)
         resolved = resolve_named_data(source, options, settings)
         _refresh(settings, endpoints, engine, resolved, Bounds(margin, coverage, max_changed))
@@ -145,13 +146,6 @@ def _refresh(
             f"{served.sweep_id} was made for, version {newer.fingerprint}."
         )
         return
-    if store.parts_of(engine, served.trial_id):
-        raise SpecError(
-            f"a refresh trains one model anew, and {served.label} is a blend of several, so nothing was done"
-            f": run the sweep {served.sweep_name} again on what its source gives now, with make sweep SWEEP="
-            f"{shlex.quote(served.sweep_name)} DATASET={shlex.quote(source)}, and promote its new blend; "
-            f"or promote a trial that is no blend. {name} is served as it was"
-        )
     root = store.artifact_root(engine, settings.artifacts)
     older = load_prepared(root, served.fingerprint, settings.cache_dir)
     work = _Work(settings, endpoints, engine, name, served, older, newer, bounds)
@@ -164,13 +158,10 @@ def _refresh(
     protocol, why_not = rehearsal_protocol(older, newer, _sweep(engine, served.sweep_id).protocol)
     store_prepared(root, newer)
     dataset_id = store.save_dataset(engine, newer, source)
-    rehearsal = store.ensure_refresh(engine, served.trial_id, dataset_id, protocol, code_version())
     try:
-        rehearsal = _train(work, rehearsal, "it learns without the newest ratings, by which it is judged")
+        rehearsal = _rehearse(work, dataset_id, protocol)
         _require(work, skip_newest(why_not) if why_not else _judge(work, rehearsal))
-        refit = _train(
-            work, dispatch_refit(engine, endpoints.broker_url, rehearsal), "it learns from all ratings"
-        )
+        refit = _refit(work, rehearsal)
         _verify(work, refit)
         _require(work, *_check_lists(work, refit))
         _serve(work, refit)
@@ -183,18 +174,25 @@ def _refresh(
         sys.exit(INTERRUPTED)
 
 
-def _source(versions: list[DatasetVersion]) -> str:
-    """What has to be read: the source that was read last, or the known set of this name."""
-    name = versions[0].name
-    known = [(one.source_read_at, one.source) for one in versions if one.source and one.source_read_at]
-    if known:
-        return max(known)[1]
-    if name in REGISTRY:
-        # Stored by version 0.1, which noted no source and knew no other.
-        return name
-    raise SpecError(
-        f"nobody knows where {name} was read: name its source once more with make sweep DATASET=…"
-    )
+def _rehearse(work: _Work, dataset_id: int, protocol: Protocol) -> Trial:
+    """The rehearsal of what is served, trained; of a blend, those of its parts before it."""
+    engine, served_id = work.engine, work.served.trial_id
+    part_ids = [part.trial_id for part in store.parts_of(engine, served_id)]
+    for trial_id in (*part_ids, served_id):
+        rehearsal = store.ensure_refresh(
+            engine, trial_id, dataset_id, protocol, code_version(), served_id=served_id
+        )
+        trained = _train(work, rehearsal, "it learns without the newest ratings, by which it is judged")
+    return trained
+
+
+def _refit(work: _Work, rehearsal: Trial) -> Trial:
+    """The refit of the rehearsal, trained; of a blend, those of its parts before it."""
+    engine, broker_url = work.engine, work.endpoints.broker_url
+    parts = [store.get_trial(engine, one.trial_id) for one in store.parts_of(engine, rehearsal.trial_id)]
+    for trial in (*parts, rehearsal):
+        refit = _train(work, dispatch_refit(engine, broker_url, trial), "it learns from all ratings")
+    return refit
 
 
 def _train(work: _Work, trial: Trial, how: str) -> Trial:

@@ -29,6 +29,16 @@ _ADD_REFITTED = text("""
     where blend_parts.trial_id = :chosen_id
     on conflict (trial_id, number) do nothing
 """)
+_ADD_REHEARSED = text("""
+    insert into blend_parts (trial_id, number, part_trial_id, weight)
+    select blends.trial_id, blend_parts.number, parts.trial_id, blend_parts.weight
+    from blend_parts
+    join trials as blends on blends.trial_id = :rehearsal_id
+    join trials as parts
+        on parts.refreshed_from = blend_parts.part_trial_id and parts.sweep_id = blends.sweep_id
+    where blend_parts.trial_id = :served_id
+    on conflict (trial_id, number) do nothing
+""")
 _WEIGH = text("""
     update blend_parts set weight = :weight where trial_id = :trial_id and number = :number
 """)
@@ -51,6 +61,11 @@ def add_parts(connection: Connection, sweep_id: int) -> None:
 def add_refitted_parts(connection: Connection, chosen_id: int, refit_id: int) -> None:
     """Note the refits of the parts of the chosen blend, with its weights, as those of its refit."""
     connection.execute(_ADD_REFITTED, {"chosen_id": chosen_id, "refit_id": refit_id})
+
+
+def add_rehearsed_parts(connection: Connection, served_id: int, rehearsal_id: int) -> None:
+    """Note the rehearsals of the parts of the served blend, with its weights, as those of its rehearsal."""
+    connection.execute(_ADD_REHEARSED, {"served_id": served_id, "rehearsal_id": rehearsal_id})
 
 
 def store_weights(connection: Connection, trial_id: int, weights: Sequence[float]) -> None:

@@ -1,5 +1,7 @@
 """Refreshes: a promoted architecture on newer ratings, as a sweep of one trial and its refit.
 
+Of a blend, its parts and their refits stand in the sweep too.
+
 The trial, the rehearsal, has the configuration and the number of epochs of what was served then, and learns
 without the newest ratings, so that these can judge it.
 """
@@ -12,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.domain.protocol import Protocol
 from shared.domain.records import ListChange, Trial
+from shared.store.blends import add_rehearsed_parts
 from shared.store.database import create_engine, transaction
 from shared.store.sweeps import add_sweep
 from shared.store.trials import INSERT_TRIAL, SELECT_TRIALS, requeue_trials, to_trial, trial_row
@@ -23,11 +26,23 @@ _OF_ID = text(SELECT_TRIALS + "where trials.trial_id = :trial_id")
 _FIND = text(
     SELECT_TRIALS
     + """
-    where trials.refreshed_from = :served_id and sweeps.dataset_id = :dataset_id
+    where trials.refreshed_from = :trial_id and trials.sweep_id = :sweep_id
     order by trials.trial_id desc
     limit 1
 """
 )
+# Of what is served: only that tells a part that is promoted by itself from the same one of a blend.
+_FIND_SWEEP = text("""
+    select sweeps.sweep_id
+    from sweeps
+    join trials using (sweep_id)
+    where sweeps.is_refresh and sweeps.dataset_id = :dataset_id
+        and coalesce(
+            cast(sweeps.spec -> 'refresh' ->> 'trial_id' as integer), trials.refreshed_from
+        ) = :served_id
+    order by sweeps.sweep_id desc
+    limit 1
+""")
 _OPEN = text(
     SELECT_TRIALS
     + """
@@ -92,25 +107,35 @@ def refresh_lock(database_url: str, dataset_name: str) -> Iterator[bool]:
 
 def ensure_refresh(
     engine: Engine,
-    served_id: int,
+    trial_id: int,
     dataset_id: int,
     protocol: Protocol,
     code_version: str,
+    *,
+    served_id: int,
 ) -> Trial:
-    """The rehearsal after the trial that is served, on a version of the ratings; made where there is none.
+    """The rehearsal after a trial, on a version of the ratings; made where there is none.
 
-    One that had failed or was cancelled is queued again. Gives it as it was then.
+    The trial is the one that is served or a part of it, where that is a blend, of which every part has
+    succeeded before the rehearsal of the blend itself is asked for. One that had failed or was cancelled is
+    queued again. Gives it as it was then.
     """
     with transaction(engine) as connection:
         connection.execute(_LOCK, {"key": f"refresh {served_id}/{dataset_id}"})
-        key = {"served_id": served_id, "dataset_id": dataset_id}
-        row = connection.execute(_FIND, key).first()
-        if row is None:
-            served = to_trial(connection.execute(_OF_ID, {"trial_id": served_id}).one())
+        of_served = {"served_id": served_id, "dataset_id": dataset_id}
+        sweep_id = connection.scalar(_FIND_SWEEP, of_served)
+        if sweep_id is None:
             origin = connection.execute(_LINEAGE, {"trial_id": served_id}).one()
             # Kept when the trial is pruned, as what a sweep file would be.
-            spec = {"refresh": {"trial": origin.label, "sweep_id": origin.sweep_id, "of": origin.fingerprint}}
-            sweep = add_sweep(
+            spec = {
+                "refresh": {
+                    "trial": origin.label,
+                    "trial_id": served_id,
+                    "sweep_id": origin.sweep_id,
+                    "of": origin.fingerprint,
+                }
+            }
+            sweep_id = add_sweep(
                 connection,
                 origin.name,
                 dataset_id,
@@ -118,10 +143,15 @@ def ensure_refresh(
                 protocol=protocol,
                 code_version=code_version,
                 is_refresh=True,
-            )
-            values = trial_row(sweep.sweep_id, served.config, _MAX_ATTEMPTS) | {"refreshed_from": served_id}
+            ).sweep_id
+        key = {"trial_id": trial_id, "sweep_id": sweep_id}
+        row = connection.execute(_FIND, key).first()
+        if row is None:
+            made_after = to_trial(connection.execute(_OF_ID, {"trial_id": trial_id}).one())
+            values = trial_row(sweep_id, made_after.config, _MAX_ATTEMPTS) | {"refreshed_from": trial_id}
             connection.execute(_ADD, values)
             row = connection.execute(_FIND, key).one()
+            add_rehearsed_parts(connection, trial_id, row.trial_id)
     rehearsal = to_trial(row)
     requeue_trials(engine, [rehearsal.trial_id])
     return rehearsal

@@ -239,6 +239,9 @@ def test_a_promoted_blend_is_of_the_refits_of_its_parts(engine, artifacts, blend
     assert [part.label for part in refitted] == [f"{part.label}_refit" for part in parts]
     assert [part.weight for part in refitted] == [part.weight for part in parts]
     assert f"{refit.label} is served already" in again.stdout
+    columns, (row,) = store.run_query(engine, "lineage", {"dataset": DATASET.name})
+    told = dict(zip(columns, row, strict=True))["parts"]
+    assert told == ", ".join(f"{part.label} {part.weight:.3f}" for part in refitted)
 
 
 def test_a_part_whose_refit_fails_changes_nothing(engine, artifacts, blended, promoting):

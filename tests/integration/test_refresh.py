@@ -18,7 +18,9 @@ from scheduler.commands.sweeps import cancel
 from shared import store
 from shared.console import console
 from shared.datasets import load_dataset, load_prepared, store_prepared
+from shared.domain.families.blend import Blend, BlendPart
 from shared.domain.families.ease import Ease
+from shared.domain.families.item_knn import ItemKnn
 from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
@@ -32,6 +34,7 @@ from tests.factories import claim_label, make_config, make_dataset, store_sweep
 from tests.growing_source import N_USERS, NAME, GrowingSource, first_ratings, later_ratings
 from worker.trial import run_trial
 
+KNN = TrialConfig(ItemKnn(neighbours=5))
 EASE, POPULARITY = TrialConfig(Ease()), TrialConfig(ItemPopularity())
 REFIT = "ease_refit"
 Run = Callable[..., Result]
@@ -391,6 +394,45 @@ def test_a_trial_that_was_promoted_as_it_is_gets_a_refit(engine, source, run):
     with working(engine):
         assert run().exit_code == 0
     assert store.served_trial(engine, NAME).label == REFIT
+
+
+@pytest.fixture
+def blended(engine: Engine, run: Run) -> str:
+    """The label of a blend that is promoted as the refit of its refitted parts."""
+    sweep_id = sweep_and_promote(engine, EASE, KNN, is_refitted=False)
+    parts = [store.find_trial(engine, sweep_id, config.label) for config in (EASE, KNN)]
+    blend = TrialConfig(
+        Blend(tuple(BlendPart(one.config_hash, one.label, one.config.canonical) for one in parts))
+    )
+    store.add_trials(engine, sweep_id, [blend])
+    train(engine, claim_label(engine, sweep_id, blend.label))
+    chosen = store.find_trial(engine, sweep_id, blend.label)
+    for one in (*parts, chosen):
+        refit = store.queue_refit(engine, one)
+        train(engine, store.claim_trial(engine, refit.trial_id, "worker-1", 60, "test"))
+    store.promote_trial(engine, refit.trial_id, sweep_id)
+    return blend.label
+
+
+def test_a_blend_is_refreshed_with_its_parts_again_and_again(engine, blended, source, run):
+    parts = ["ease", KNN.label]
+    ratings = first_ratings()
+    for users in (range(1, 21), range(21, 41)):
+        ratings |= later_ratings(users)
+        source.write(ratings)
+        with patch.object(refreshing, "watch_trial", side_effect=KeyboardInterrupt):
+            assert run().exit_code == INTERRUPTED
+        with working(engine) as taken:
+            done = run()
+        assert done.exit_code == 0, done.stdout
+        refits = [f"{label}_refit" for label in (*parts, blended)]
+        assert taken == [*parts, blended, *refits]
+        served = store.served_trial(engine, NAME)
+        assert served.label == f"{blended}_refit"
+        told = store.parts_of(engine, served.trial_id)
+        assert [(one.label, one.weight) for one in told] == [(label, 0.5) for label in refits[:2]]
+        assert {store.get_trial(engine, one.trial_id).sweep_id for one in told} == {served.sweep_id}
+    assert len(store.run_query(engine, "lineage", {"dataset": NAME})[1]) == 3
 
 
 def test_refreshes_follow_each_other_and_their_lineage_leads_back(engine, promoted, source, run):
