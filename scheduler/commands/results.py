@@ -53,15 +53,15 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
     for row in rows:
         table.add_row(
             str(row.rank),
-            row.label,
+            row.label if row.status != "stopped" else f"{row.label} (stopped)",
             *([_number(row.rmse)] if has_rmse else []),
-            _number(row.ndcg),
+            _number(row.stopped_value if row.objective == f"ndcg@{k}" and row.ndcg is None else row.ndcg),
             _number(row.recall),
             _number(row.coverage),
             *([_number(row.test_value)] if has_test else []),
             *(_number(values.get(row.trial_id)) for values in more.values()),
             "" if row.n_parameters is None else f"{row.n_parameters:,}",
-            "" if row.best_epoch is None else str(row.best_epoch),
+            str(row.best_epoch or row.stopped_epoch or ""),
             "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
             *([against_leader(by_trial.get(row.trial_id))] if verdicts else []),
             style="dim" if row.is_baseline else None,
@@ -75,6 +75,8 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
         console.print(line)
     if kept := _kept_lists(rows):
         console.print(kept)
+    for line in _stopped_trials(rows):
+        console.print(line)
     if not are_judged:
         console.print("Verdicts are given when no trial of the sweep is queued or running any more")
     for measure in ("RMSE", f"ndcg@{k}"):
@@ -94,6 +96,19 @@ def _kept_lists(rows: Sequence[LeaderboardRow]) -> str | None:
     if len(kept) == len(succeeded):
         return None
     return f"Lists are kept of {len(kept)} of {len(succeeded)} trials ([lists] keep): {', '.join(kept)}"
+
+
+def _stopped_trials(rows: Sequence[LeaderboardRow]) -> list[str]:
+    """In words, what the stopped trials had reached, and what was needed: they are no failures."""
+    stopped = [row for row in rows if row.status == "stopped"]
+    if not stopped:
+        return []
+    lines = [
+        f"  {row.label}: {_number(row.stopped_value)} by epoch {row.stopped_epoch}, "
+        f"{_number(row.stopped_against)} was needed"
+        for row in stopped
+    ]
+    return [f"Stopped early, they could not win ({stopped[0].objective}):", *lines]
 
 
 def _values_of(engine: Engine, sweep: Sweep, metric: str | None) -> dict[str, dict[int, float]]:

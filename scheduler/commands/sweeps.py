@@ -35,6 +35,7 @@ from shared.store.database import create_engine
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file.")
 @data_options
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
+@click.option("--stopping", envvar="STOPPING", default=None, help="Rule that stops hopeless trials early.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
 @click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")
 def sweep(  # noqa: PLR0917  Its options.
@@ -44,12 +45,13 @@ def sweep(  # noqa: PLR0917  Its options.
     on_error: OnError | None,
     max_skipped: int | None,
     fresh: bool,
+    stopping: str | None,
     workers: int | None,
     dry_run: bool,
 ) -> None:
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
-    spec = read_spec(find_sweep_file(sweep_name))
+    spec = read_spec(find_sweep_file(sweep_name), stopping)
     resolved = resolve_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
     spec = suited_to(spec, resolved.dataset)
     endpoints = ensure_services(settings, workers)
@@ -59,7 +61,9 @@ def sweep(  # noqa: PLR0917  Its options.
         f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}: "
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
-    plan = make_plan(expand(spec), [] if fresh else stored_trials(engine, spec, dataset))
+    stored = [] if fresh else stored_trials(engine, spec, dataset)
+    reprieved = store.reprieved_trials(engine, stored, spec.protocol, spec.stopping)
+    plan = make_plan(expand(spec), stored, reprieved)
     if dry_run:
         _print_plan(spec, plan)
     _check_room(spec, plan, dataset, settings, workers or count_cores())

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -31,31 +31,45 @@ class Plan:
     n_running: int
     n_queued: int
     n_failed: int
+    n_stopped: int = 0
 
     @property
     def n_trials(self) -> int:
         """All trials the sweep file asks for."""
-        return len(self.to_run) + self.n_done + self.n_running + self.n_queued
+        return len(self.to_run) + self.n_done + self.n_running + self.n_queued + self.n_stopped
 
     def __str__(self) -> str:
         text = f"to run {len(self.to_run)}, done {self.n_done}, running {self.n_running}"
         text += f", queued {self.n_queued}" if self.n_queued else ""
+        text += f", stopped {self.n_stopped}" if self.n_stopped else ""
         return f"{text}, failed {self.n_failed}" + (" (to run again)" if self.n_failed else "")
 
 
-def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
-    """Pure: trials that never ran, failed or were cancelled are to run; the rest is as it is."""
+def make_plan(
+    configs: Sequence[TrialConfig], stored: Sequence[Trial], reprieved: Container[int] = ()
+) -> Plan:
+    """Pure: trials that never ran, failed or were cancelled are to run; the rest is as it is.
+
+    `reprieved`: the ids of stopped trials that the sweep file as it is now lets go on: they are to run too.
+    """
     asked = {config.config_hash for config in configs}
-    status = {trial.config_hash: trial.status for trial in stored if trial.config_hash in asked}
-    to_run = tuple(c for c in configs if status.get(c.config_hash, "failed") in ("failed", "cancelled"))
-    counts = Counter(status.values())
+    of_file = [trial for trial in stored if trial.config_hash in asked]
+    again = {trial.config_hash for trial in of_file if _runs_again(trial, reprieved)}
+    known = {trial.config_hash for trial in of_file}
+    to_run = tuple(c for c in configs if c.config_hash in again or c.config_hash not in known)
+    counts = Counter(trial.status for trial in of_file)
     return Plan(
         to_run=to_run,
         n_done=counts["succeeded"],
         n_running=counts["running"],
         n_queued=counts["queued"],
         n_failed=counts["failed"],
+        n_stopped=sum(trial.status == "stopped" and trial.trial_id not in reprieved for trial in of_file),
     )
+
+
+def _runs_again(trial: Trial, reprieved: Container[int]) -> bool:
+    return trial.status in ("failed", "cancelled") or trial.trial_id in reprieved
 
 
 def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> list[Trial]:
@@ -93,10 +107,14 @@ def dispatch(
         lists_kept=spec.lists_kept,
     )
     stored = store.sweep_trials(engine, sweep.sweep_id)
-    plan = make_plan(expand(spec), stored)
+    reprieved = store.reprieved_trials(engine, stored, spec.protocol, spec.stopping)
+    plan = make_plan(expand(spec), stored, reprieved)
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
-    store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])
+    # What the file does not name its search has asked for.
+    searched = {t.trial_id for t in stored if t.asked_by == "search" and t.trial_id in reprieved}
+    again = [t.trial_id for t in stored if t.config_hash in to_run or t.trial_id in searched]
+    store.requeue_trials(engine, again)
     if spec.grows:
         store.begin_growing(engine, sweep.sweep_id)
     missing = [t for t in missing_trials(engine, broker_url) if t.sweep_id == sweep.sweep_id]

@@ -21,7 +21,7 @@ from scheduler.sweep.sections import Blend, Repeats, Search
 from shared.domain.families import BASELINES, FAMILIES
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
-from shared.domain.stopping import Stopping
+from shared.domain.stopping import Rule, Stopping
 from shared.domain.training import TrainingConfig
 from shared.errors import SpecError
 from shared.mistakes import describe_mistake
@@ -261,9 +261,22 @@ def find_sweep_file(name: str) -> Path:
     )
 
 
-def read_spec(path: Path) -> SweepSpec:
-    """Read and validate a sweep file; raises SpecError with file and line or key path."""
-    return parse_spec(read_toml(path, "sweep file", SpecError), path)
+def read_spec(path: Path, stopping: str | None = None) -> SweepSpec:
+    """Read and validate a sweep file; raises SpecError with file and line or key path.
+
+    `stopping`: the rule that the command line names; it is as if the file did.
+    """
+    document = read_toml(path, "sweep file", SpecError)
+    if stopping is None:
+        return parse_spec(document, path)
+    rules = get_args(Rule)
+    if stopping not in rules:
+        raise SpecError(f"STOPPING must be one of {', '.join(rules)}; got {shortened(repr(stopping))}")
+    section = document.get("stopping", {})
+    of_file = section if isinstance(section, dict) else {}
+    # The file is checked as it is, too.
+    parse_spec(document, path)
+    return parse_spec({**document, "stopping": {**of_file, "rule": stopping}}, path)
 
 
 def parse_spec(document: Mapping[str, Any], path: Path) -> SweepSpec:
