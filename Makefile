@@ -73,7 +73,7 @@ data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m
 	@$(RECSWEEP) data
 
 .PHONY: sweep
-sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m or ratings.csv NAME=n SEARCH=tpe N=40 FRESH=1 WORKERS=n DRY_RUN=1]
+sweep: $(SETUP) ## train all architectures [SWEEP=reference DATASET=ml-1m or ratings.csv NAME=n SEARCH=tpe N=40 STOPPING=successive_halving FRESH=1 WORKERS=n DRY_RUN=1]
 	@$(RECSWEEP) sweep
 
 .PHONY: status

@@ -185,6 +185,8 @@ def progress_table(trials: Sequence[Trial], objective: str = "rmse") -> Renderab
     table = new_list("trial", "state", *numbers, numbers=numbers)
     for trial in trials:
         state = trial.status + (f" (attempt {trial.attempt})" if trial.attempt > 1 else "")
+        if trial.status == "stopped":
+            state += f", {_measured(trial.stopped_against)} was needed"
         table.add_row(
             trial.label,
             styled(state, _STYLES[trial.status]),

@@ -21,10 +21,11 @@ from shared.datasets.prepared import remove_copies
 from shared.errors import DatasetError, FailureReason, StoreError, StoreUnavailable, TrialError
 from shared.queue import TASK_NAME, app
 from shared.settings import load_settings
-from shared.store import Claim, EpochRecord, TrialResult
+from shared.store import Claim, TrialResult
 from shared.version import code_version
 from worker.process.compiled_programs import keep_compiled_programs
 from worker.process.database import database_engine
+from worker.process.hopeless import Hopeless, record_epoch
 from worker.process.lease import LEASE_SECONDS, HandedBack, Lease, Superseded
 from worker.process.log_context import log_context
 from worker.process.lost_process import process_name
@@ -84,6 +85,10 @@ def _attempt(engine: Engine, claim: Claim) -> str:
         raise Reject(str(error), requeue=True) from error
     except Superseded:
         return _say_superseded(claim)
+    except Hopeless as stop:
+        # Its checkpoint stays, so that it can go on.
+        logger.info("%s", stop)
+        return f"{claim.label}: {stop}"
     except Exception as error:
         return _fail(engine, claim, error)
     logger.info("%s", summary)
@@ -140,7 +145,7 @@ def _run(engine: Engine, claim: Claim, lease: Lease) -> str:
         claim,
         dataset,
         artifact_root,
-        on_epoch=lambda epoch: _record_epoch(engine, claim, epoch),
+        on_epoch=lambda epoch: record_epoch(engine, claim, epoch),
         check_stop=lease.check,
     )
     _save(engine, claim, result, dataset)
@@ -157,14 +162,6 @@ def _remove_checkpoint(engine: Engine, claim: Claim) -> None:
         delete_artifact(url)
     except (TrialError, OSError) as error:
         logger.warning("the checkpoint %s is left behind: %s", url, error)
-
-
-def _record_epoch(engine: Engine, claim: Claim, epoch: EpochRecord) -> None:
-    """Show an epoch; while the database is away the training goes on, and the result has all epochs."""
-    try:
-        store.record_epoch(engine, claim.trial_id, claim.attempt, epoch)
-    except StoreUnavailable as error:
-        logger.warning("epoch %d is not shown: %s", epoch.epoch, error)
 
 
 def _save(engine: Engine, claim: Claim, result: TrialResult, dataset: Dataset) -> None:

@@ -57,6 +57,8 @@ def print_leaderboard(engine: Engine, sweep: Sweep, metric: str | None = None) -
         console.print(line)
     if kept := _kept_lists(rows):
         console.print(kept)
+    for line in _stopped_trials(rows):
+        console.print(line)
     if not are_judged:
         console.print("Verdicts are given when no trial of the sweep is queued or running any more")
     for measure in ("RMSE", f"ndcg@{sweep.protocol.k}"):
@@ -76,6 +78,19 @@ def _kept_lists(rows: Sequence[LeaderboardRow]) -> str | None:
     if len(kept) == len(succeeded):
         return None
     return f"Lists are kept of {len(kept)} of {len(succeeded)} trials ([lists] keep): {', '.join(kept)}"
+
+
+def _stopped_trials(rows: Sequence[LeaderboardRow]) -> list[str]:
+    """In words, what the stopped trials had reached, and what was needed: they are no failures."""
+    stopped = [row for row in rows if row.status == "stopped"]
+    if not stopped:
+        return []
+    lines = [
+        f"  {row.label}: {_number(row.stopped_value)} by epoch {row.stopped_epoch}, "
+        f"{_number(row.stopped_against)} was needed"
+        for row in stopped
+    ]
+    return [f"Stopped early, they could not win ({stopped[0].objective}):", *lines]
 
 
 def _values_of(engine: Engine, sweep: Sweep, metric: str | None) -> dict[str, dict[int, float]]:

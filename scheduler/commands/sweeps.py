@@ -42,6 +42,7 @@ from shared.store.database import create_engine
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file.")
 @data_options
 @click.option("--fresh", envvar="FRESH", is_flag=True, help="Start a new sweep beside the stored one.")
+@click.option("--stopping", envvar="STOPPING", default=None, help="Rule that stops hopeless trials early.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
 @search_options
 @click.option("--dry-run", envvar="DRY_RUN", is_flag=True, help="Print the plan and stop.")
@@ -52,13 +53,14 @@ def sweep(  # noqa: PLR0917  Its options.
     on_error: OnError | None,
     max_skipped: int | None,
     fresh: bool,
+    stopping: str | None,
     workers: int | None,
     dry_run: bool,
     **search: Any,  # noqa: ANN401  `search_options`.
 ) -> None:
     """Train all architectures of a sweep file and show the leaderboard."""
     settings = load_settings()
-    spec = read_spec(find_sweep_file(sweep_name), search)
+    spec = read_spec(find_sweep_file(sweep_name), search, stopping)
     resolved = resolve_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
     spec = suited_to(spec, resolved.dataset)
     endpoints = ensure_services(settings, workers)
@@ -69,7 +71,8 @@ def sweep(  # noqa: PLR0917  Its options.
         f"{dataset.n_users:,} users, {dataset.n_items:,} items, {dataset.n_ratings:,} ratings"
     )
     stored, proposals = ([], []) if fresh else stored_trials(engine, spec, dataset)
-    plan = plan_of(spec, stored, proposals)
+    reprieved = store.reprieved_trials(engine, stored, spec.protocol, spec.stopping)
+    plan = plan_of(spec, stored, proposals, reprieved)
     asked_now = asked_configs(spec, stored, proposals)
     n_repeats = most_repeats(spec, asked_now, stored, plan.n_to_choose)
     if dry_run:

@@ -41,6 +41,7 @@ _PASSED = (
         "ON_ERROR",
         "MAX_SKIPPED",
         "FRESH",
+        "STOPPING",
         "DRY_RUN",
         "TRIAL",
         "REFIT",

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -36,38 +36,58 @@ class Plan:
     n_queued: int
     n_failed: int
     n_to_choose: int = 0
+    n_stopped: int = 0
 
     @property
     def n_trials(self) -> int:
         """All trials the sweep file asks for, those that its search will choose too."""
-        return len(self.to_run) + self.n_done + self.n_running + self.n_queued + self.n_to_choose
+        n_known = len(self.to_run) + self.n_done + self.n_running + self.n_queued + self.n_stopped
+        return n_known + self.n_to_choose
 
     def __str__(self) -> str:
         text = f"to run {len(self.to_run)}, done {self.n_done}, running {self.n_running}"
         text += f", queued {self.n_queued}" if self.n_queued else ""
         text += f", to choose {self.n_to_choose}" if self.n_to_choose else ""
+        text += f", stopped {self.n_stopped}" if self.n_stopped else ""
         return f"{text}, failed {self.n_failed}" + (" (to run again)" if self.n_failed else "")
 
 
-def make_plan(configs: Sequence[TrialConfig], stored: Sequence[Trial]) -> Plan:
-    """Pure: trials that never ran, failed or were cancelled are to run; the rest is as it is."""
+def make_plan(
+    configs: Sequence[TrialConfig], stored: Sequence[Trial], reprieved: Container[int] = ()
+) -> Plan:
+    """Pure: trials that never ran, failed or were cancelled are to run; the rest is as it is.
+
+    `reprieved`: the ids of stopped trials that the sweep file as it is now lets go on: they are to run too.
+    """
     asked = {config.config_hash for config in configs}
-    status = {trial.config_hash: trial.status for trial in stored if trial.config_hash in asked}
-    to_run = tuple(c for c in configs if status.get(c.config_hash, "failed") in ("failed", "cancelled"))
-    counts = Counter(status.values())
+    of_file = [trial for trial in stored if trial.config_hash in asked]
+    again = {trial.config_hash for trial in of_file if _runs_again(trial, reprieved)}
+    known = {trial.config_hash for trial in of_file}
+    to_run = tuple(c for c in configs if c.config_hash in again or c.config_hash not in known)
+    counts = Counter(trial.status for trial in of_file)
     return Plan(
         to_run=to_run,
         n_done=counts["succeeded"],
         n_running=counts["running"],
         n_queued=counts["queued"],
         n_failed=counts["failed"],
+        n_stopped=sum(trial.status == "stopped" and trial.trial_id not in reprieved for trial in of_file),
     )
 
 
-def plan_of(spec: SweepSpec, stored: Sequence[Trial], proposals: Sequence[Proposal] = ()) -> Plan:
+def plan_of(
+    spec: SweepSpec,
+    stored: Sequence[Trial],
+    proposals: Sequence[Proposal] = (),
+    reprieved: Container[int] = (),
+) -> Plan:
     """Pure: the trials that the file asks for, beside those that are stored."""
-    plan = make_plan(asked_configs(spec, stored, proposals), stored)
+    plan = make_plan(asked_configs(spec, stored, proposals), stored, reprieved)
     return replace(plan, n_to_choose=n_to_choose(spec, stored, proposals))
+
+
+def _runs_again(trial: Trial, reprieved: Container[int]) -> bool:
+    return trial.status in ("failed", "cancelled") or trial.trial_id in reprieved
 
 
 def stored_trials(engine: Engine, spec: SweepSpec, dataset: Dataset) -> tuple[list[Trial], list[Proposal]]:
@@ -107,7 +127,8 @@ def dispatch(
         lists_kept=spec.lists_kept,
     )
     stored = store.sweep_trials(engine, sweep.sweep_id)
-    plan = plan_of(spec, stored, store.sweep_proposals(engine, sweep.sweep_id))
+    reprieved = store.reprieved_trials(engine, stored, spec.protocol, spec.stopping)
+    plan = plan_of(spec, stored, store.sweep_proposals(engine, sweep.sweep_id), reprieved)
     store.add_trials(engine, sweep.sweep_id, plan.to_run)
     to_run = {config.config_hash for config in plan.to_run}
     store.requeue_trials(engine, [t.trial_id for t in stored if t.config_hash in to_run])

@@ -28,7 +28,9 @@ class SweepEnd:
         n_succeeded = sum(trial.status == "succeeded" for trial in self.asked)
         n_cancelled = sum(trial.status == "cancelled" for trial in self.asked)
         cancelled = f", {n_cancelled} cancelled (`make sweep` runs them)" if n_cancelled else ""
-        lines = [f"{n_succeeded} of {len(self.asked)} trials succeeded{cancelled}"]
+        n_stopped = sum(trial.status == "stopped" for trial in self.asked)
+        stopped = f", {n_stopped} stopped early, they could not win" if n_stopped else ""
+        lines = [f"{n_succeeded} of {len(self.asked)} trials succeeded{stopped}{cancelled}"]
         if self.older:
             lines.append(_describe_older(self.older))
         return lines

@@ -22,7 +22,7 @@ from shared.domain.families import BASELINES, FAMILIES
 from shared.domain.families.blend import Blend as BlendFamily
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
-from shared.domain.stopping import Stopping
+from shared.domain.stopping import Rule, Stopping
 from shared.domain.training import TrainingConfig
 from shared.errors import SpecError
 from shared.mistakes import describe_mistake
@@ -288,13 +288,27 @@ def find_sweep_file(name: str) -> Path:
     )
 
 
-def read_spec(path: Path, search: Mapping[str, Any] | None = None) -> SweepSpec:
+def read_spec(path: Path, search: Mapping[str, Any] | None = None, stopping: str | None = None) -> SweepSpec:
     """Read and validate a sweep file; raises SpecError with file and line or key path.
 
-    `search`: what the command line sets under [search]; it becomes part of the document.
+    `search`, `stopping`: what the command line sets under [search], and the rule under [stopping]; they
+    become part of the document.
     """
     document = read_toml(path, "sweep file", SpecError)
+    if stopping is not None:
+        document = _with_stopping(document, stopping, path)
     return parse_spec(with_search(document, search or {}), path)
+
+
+def _with_stopping(document: Mapping[str, Any], rule: str, path: Path) -> dict[str, Any]:
+    rules = get_args(Rule)
+    if rule not in rules:
+        raise SpecError(f"STOPPING must be one of {', '.join(rules)}; got {shortened(repr(rule))}")
+    section = document.get("stopping", {})
+    of_file = section if isinstance(section, dict) else {}
+    # The file is checked as it is, too.
+    parse_spec(document, path)
+    return {**document, "stopping": {**of_file, "rule": rule}}
 
 
 def parse_spec(document: Mapping[str, Any], path: Path) -> SweepSpec:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from shared.domain.protocol import Protocol
+from shared.domain.stopping import Stopping
 from shared.domain.trial import TrialConfig
 from shared.errors import FailureReason
 
@@ -60,7 +61,8 @@ class Trial:
     on validation, None where it was not measured. `refit_of` is the id of the chosen trial where it is a
     refit, `refreshed_from` that of the trial served before where it is the rehearsal of a refresh.
     `n_epochs`: the most that it may have. `has_lists`: False where they were removed. A stopped
-    trial had reached `stopped_value` by `stopped_epoch`, and would have had to reach `stopped_against`.
+    trial had reached `stopped_value` by `stopped_epoch`, and would have had to reach `stopped_against` by the
+    rule `stopped_by`.
     """
 
     trial_id: int
@@ -90,6 +92,7 @@ class Trial:
     stopped_epoch: int | None = None
     stopped_value: float | None = None
     stopped_against: float | None = None
+    stopped_by: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ class Claim:
     `refit_of` is the id of the chosen trial where it is a refit, which learns from all ratings;
     `refreshed_from` that of the trial served before where it is the rehearsal of a refresh. `n_epochs` is how
     many epochs it has then, those of the trial it is made after, where the family has any. `parts`: of a
-    blend, in the order of its configuration.
+    blend, in the order of its configuration. `stopping`: the rule that may stop it, None for refits,
+    rehearsals and repeats, which never are.
     """
 
     trial_id: int
@@ -147,6 +151,7 @@ class Claim:
     refreshed_from: int | None = None
     n_epochs: int | None = None
     parts: tuple[ClaimedPart, ...] = ()
+    stopping: Stopping | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,9 @@ class LeaderboardRow:
     mean_value: float | None = None
     spread: float | None = None
     n_seeds: int | None = None
+    stopped_epoch: int | None = None
+    stopped_value: float | None = None
+    stopped_against: float | None = None
 
 
 @dataclass(frozen=True)

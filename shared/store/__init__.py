@@ -82,6 +82,7 @@ from shared.store.serving import (
     rollback_promotion,
     served_trial,
 )
+from shared.store.stopping import reprieved_trials, stop_hopeless
 from shared.store.sweeps import (
     create_sweep,
     ensure_sweep,
@@ -204,6 +205,7 @@ __all__ = [
     "refresh_lock",
     "release_trial",
     "remove_surplus_lists",
+    "reprieved_trials",
     "requeue_trials",
     "rollback_promotion",
     "run_query",
@@ -212,6 +214,7 @@ __all__ = [
     "served_trial",
     "shaped_models",
     "slow_removals",
+    "stop_hopeless",
     "stored_rating_predictions",
     "stored_recommendations",
     "stored_user_results",

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from shared.domain.protocol import parse_protocol
 from shared.domain.records import Claim, LeaseState
+from shared.domain.stopping import parse_stopping
 from shared.domain.trial import parse_trial_config
 from shared.errors import TrialError
 from shared.store.attempts import end_attempt, end_stalled_sessions
@@ -34,7 +35,7 @@ def claim_trial(
                     finished_at = null, lease_expires_at = clock_timestamp() + make_interval(secs => :lease)
                 where trial_id = :trial_id and attempt < attempts_allowed and cancel_requested_at is null
                     and (status = 'queued' or (status = 'running' and lease_expires_at < clock_timestamp()))
-                returning attempt, sweep_id, label, config, refit_of, refreshed_from
+                returning attempt, sweep_id, label, config, refit_of, refreshed_from, asked_by
             """),
             {"trial_id": trial_id, "worker": worker, "lease": lease_seconds},
         ).first()
@@ -52,7 +53,8 @@ def claim_trial(
         sweep = connection.execute(
             text("""
                 select
-                    sweeps.protocol, datasets.name, datasets.fingerprint,
+                    sweeps.protocol, sweeps.spec -> 'stopping' as stopping, datasets.name,
+                    datasets.fingerprint,
                     (select best_epoch from trials where trial_id = :made_after) as n_epochs
                 from sweeps
                 join datasets using (dataset_id)
@@ -61,6 +63,7 @@ def claim_trial(
             {"sweep_id": row.sweep_id, "made_after": row.refit_of or row.refreshed_from},
         ).one()
         parts = read_parts(connection, trial_id)
+    may_be_stopped = row.refit_of is None and row.refreshed_from is None and row.asked_by != "repeats"
     try:
         return Claim(
             trial_id=trial_id,
@@ -75,6 +78,7 @@ def claim_trial(
             refreshed_from=row.refreshed_from,
             n_epochs=sweep.n_epochs,
             parts=parts,
+            stopping=parse_stopping(sweep.stopping) if may_be_stopped else None,
         )
     except ValueError as error:
         # Left queued, it would be published and refused again for ever.

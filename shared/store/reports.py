@@ -35,7 +35,7 @@ _LEADERBOARD = text("""
         n_parameters, best_epoch, val_loss, rmse, mae, k, ndcg,
         recall, precision, map, hit_rate, mrr, coverage, popularity, novelty, rmse_against_baselines,
         ndcg_against_baselines, train_seconds, peak_memory_bytes, attempt, model_url, log_url, error_reason,
-        has_lists, mean_value, spread, n_seeds
+        has_lists, mean_value, spread, n_seeds, stopped_epoch, stopped_value, stopped_against
     from leaderboard
     where sweep_id = :sweep_id
     order by rank

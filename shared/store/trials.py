@@ -23,6 +23,7 @@ SELECT_TRIALS = """
         trials.error_reason, trials.error_message, trials.queued_at, trials.started_at, trials.finished_at,
         coalesce(measured.value, latest.objective) as objective, trials.best_epoch, trials.model_url,
         trials.asked_by, trials.stopped_epoch, trials.stopped_value, trials.stopped_against,
+        trials.stopped_by,
         trials.refit_of, trials.refreshed_from, trials.lists_removed_at is null as has_lists,
         coalesce(chosen.best_epoch, cast(trials.config -> 'training' ->> 'max_epochs' as integer)) as n_epochs
     from trials
@@ -155,7 +156,7 @@ def queued_trials(engine: Engine) -> list[QueuedTrial]:
 
 
 def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
-    """Queue failed and cancelled trials again, with all their attempts.
+    """Queue failed, cancelled and stopped trials again, with all their attempts.
 
     A running trial that was asked to stop is no longer asked.
     """
@@ -163,8 +164,9 @@ def requeue_trials(engine: Engine, trial_ids: Sequence[int]) -> None:
         update trials
         set status = 'queued', queued_at = now(), finished_at = null,
             attempts_allowed = attempt + max_attempts, cancel_requested_at = null,
-            error_reason = null, error_message = null
-        where trial_id = any(:trial_ids) and status in ('failed', 'cancelled')
+            error_reason = null, error_message = null,
+            stopped_epoch = null, stopped_value = null, stopped_against = null, stopped_by = null
+        where trial_id = any(:trial_ids) and status in ('failed', 'cancelled', 'stopped')
     """)
     withdraw = text("""
         update trials set cancel_requested_at = null

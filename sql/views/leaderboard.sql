@@ -45,7 +45,14 @@ select
     datasets.name as dataset_name,
     datasets.is_synthetic,
     row_number() over (
-        partition by trials.sweep_id order by ranked_trials.place nulls last, trials.label
+        partition by trials.sweep_id
+        order by
+            ranked_trials.place nulls last,
+            -- Of those without a result, stopped ones first: who came furthest, then who was best.
+            trials.stopped_epoch desc nulls last,
+            case when coalesce(sweeps.protocol ->> 'objective', 'rmse') in ('rmse', 'mae') then 1 else -1 end
+            * trials.stopped_value,
+            trials.label
     ) as rank,
     trials.trial_id,
     trials.label,
@@ -92,7 +99,10 @@ select
     trials.model_url,
     trials.log_url,
     trials.error_reason,
-    trials.status = 'succeeded' and trials.lists_removed_at is null as has_lists
+    trials.status = 'succeeded' and trials.lists_removed_at is null as has_lists,
+    trials.stopped_epoch,
+    trials.stopped_value,
+    trials.stopped_against
 from trials
 join sweeps using (sweep_id)
 join datasets using (dataset_id)
@@ -102,7 +112,7 @@ left join ranked_trials on ranked_trials.trial_id = trials.trial_id
 where trials.refit_of is null;
 
 comment on view leaderboard is
-'The trials of each sweep ranked by its objective on the validation split, best first, then by label; where it has repeats, by the means of configurations; trials without a result are last; refits are left out.';
+'The trials of each sweep ranked by its objective on the validation split, best first, then by label; where it has repeats, by the means of configurations; trials without a result are last, those that were stopped before the others; refits are left out.';
 comment on column leaderboard.rank is 'from 1 within the sweep';
 comment on column leaderboard.mean_value is
 'of the objective on validation, over the random seeds of the configuration, where the sweep has repeats; else the value of the trial';
@@ -114,3 +124,6 @@ comment on column leaderboard.rmse_against_baselines is
 comment on column leaderboard.ndcg_against_baselines is
 'in words, whether ndcg@k is above that of every baseline; null for baselines and where there is none yet';
 comment on column leaderboard.has_lists is 'false also where the lists were removed, because those of better trials are kept';
+comment on column leaderboard.stopped_epoch is 'of a trial that was stopped because it cannot win: the epoch by which it was judged';
+comment on column leaderboard.stopped_value is 'the best value of the objective that it had reached by then';
+comment on column leaderboard.stopped_against is 'the value that it would have had to reach';

@@ -41,7 +41,10 @@ def swept(make: Make, sweep_file: Path) -> str:
 
 
 def test_the_plan_says_that_repeats_follow_and_the_end_who_was_repeated(swept):
-    assert "the best configuration is trained with further random seeds until each has 2: at most 1 trial" in swept
+    assert (
+        "the best configuration is trained with further random seeds until each has 2: at most 1 trial"
+        in swept
+    )
     assert "6 of 6 trials succeeded" in swept
     assert "Repeated with 2 random seeds each: weighted_als_" in swept
     assert "Not repeated, because nothing in them is random: ease_" in swept

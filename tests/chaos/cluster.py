@@ -26,7 +26,7 @@ from shared.store.database import create_engine
 from tests.chaos.servers import Servers, Worker
 from tests.chaos.waiting import PATIENCE_SECONDS, wait_for
 
-TERMINAL = ("succeeded", "failed", "cancelled")
+TERMINAL = ("succeeded", "failed", "cancelled", "stopped")
 
 # A fifth of a second an epoch on an idle core: small batches make many steps.
 SLOW_TRAINING = "batch_size = 1\npatience = 1000\n"

@@ -125,6 +125,24 @@ def test_a_training_stops_within_an_epoch():
         fit(Doubling([0.1] * 10, check_stop=stop))
 
 
+def test_a_training_that_is_ended_after_an_epoch_keeps_it_and_goes_on_to_the_same_result():
+    class HopelessError(Exception):
+        pass
+
+    def stop_after_the_second(record):
+        if record.epoch == 2:
+            raise HopelessError
+
+    values = [0.1, 0.3, 0.2, 0.2]
+    store, later = MemoryStore(), []
+    with pytest.raises(HopelessError):
+        fit(Doubling(values), checkpoint=store, on_epoch=stop_after_the_second)
+    assert len(store.contents) == 2
+    resumed = fit(Doubling(values), checkpoint=store, on_epoch=lambda record: later.append(record.epoch))
+    assert outcome(resumed) == outcome(fit(Doubling(values)))
+    assert later == [3, 4]
+
+
 def test_an_epoch_is_cut_into_chunks_that_cover_every_step_once(monkeypatch):
     clock = iter(np.arange(0, 1000, 2.0))
     monkeypatch.setattr("worker.engine.pace.time.perf_counter", lambda: next(clock))

@@ -47,6 +47,15 @@ def test_a_stored_trial_runs_again_only_when_it_failed_or_was_cancelled(status, 
     assert bool(plan.to_run) == is_to_run
 
 
+def test_a_stopped_trial_is_counted_and_runs_again_only_where_the_rule_lets_it_go_on():
+    stored = [_trial(_config(), "stopped")]
+    plan = make_plan([_config()], stored)
+    assert (str(plan), plan.n_trials) == ("to run 0, done 0, running 0, stopped 1, failed 0", 1)
+    plan = make_plan([_config()], stored, reprieved={1})
+    assert (str(plan), plan.n_trials) == ("to run 1, done 0, running 0, failed 0", 1)
+    assert done_fraction(stored) == 1.0
+
+
 def test_plan_counts_every_state_and_runs_what_is_new():
     configs = [_config(size) for size in (1, 2, 3, 4, 5)]
     stored = [

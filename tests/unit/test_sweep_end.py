@@ -34,3 +34,9 @@ def test_cancelled_trials_of_the_file_are_promised_and_older_ones_are_not():
         "0 of 1 trials succeeded, 1 cancelled (`make sweep` runs them)",
         "2 older trials that the sweep file no longer asks for stay as they are",
     ]
+
+
+def test_stopped_trials_are_no_failures():
+    end = judge_end([KEPT, ADDED], [_trial(KEPT, "succeeded"), _trial(ADDED, "stopped")])
+    assert end.failed == []
+    assert end.lines() == ["1 of 2 trials succeeded, 1 stopped early, they could not win"]

@@ -87,9 +87,12 @@ def fit_in_epochs(
     del fresh, state
     while not progress.is_over(context.n_epochs or training.max_epochs, training.patience):
         progress = _train_epoch(trainer, training, progress)
-        context.on_epoch(progress.epochs[-1])
-        if context.checkpoint is not None:
-            context.checkpoint.save(pack_progress(progress, key))
+        try:
+            context.on_epoch(progress.epochs[-1])
+        finally:
+            # Where it ends the training too: whoever goes on later need not train this epoch again.
+            if context.checkpoint is not None:
+                context.checkpoint.save(pack_progress(progress, key))
     return_memory()
     return progress
 

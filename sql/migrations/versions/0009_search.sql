@@ -43,12 +43,14 @@ check (status in ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'stop
 alter table trials add column stopped_epoch integer;
 alter table trials add column stopped_value double precision;
 alter table trials add column stopped_against double precision;
+alter table trials add column stopped_by jsonb;
 alter table trials add constraint ck_trials_stopped_has_reason
-check ((status = 'stopped') = (num_nulls(stopped_epoch, stopped_value, stopped_against) = 0));
+check ((status = 'stopped') = (num_nulls(stopped_epoch, stopped_value, stopped_against, stopped_by) = 0));
 comment on column trials.status is 'queued, running, succeeded, failed, cancelled, or stopped: ended early because it cannot win';
-comment on column trials.stopped_epoch is 'of a stopped trial: the epoch after which it was judged, the rung';
+comment on column trials.stopped_epoch is 'of a stopped trial: the epoch by which it was judged, the rung';
 comment on column trials.stopped_value is 'of a stopped trial: the best value of the objective that it had reached by then';
 comment on column trials.stopped_against is 'of a stopped trial: the value that it would have had to reach';
+comment on column trials.stopped_by is 'of a stopped trial: the [stopping] of its sweep file then';
 
 -- Blends.
 create table blend_parts (
