@@ -8,6 +8,7 @@ import click
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.machine import ensure_services
+from scheduler.report_file import write_report
 from scheduler.verdicts.writing import ensure_verdicts
 from shared.console import console
 from shared.datasets import canonical_id
@@ -24,7 +25,7 @@ from shared.store.page.report import plan_report
 @click.option("--stdout", "to_stdout", is_flag=True, help="Its name, then its text; no file.")
 def report(sweep_name: str | None, users: str | None, to_stdout: bool) -> None:
     """Write the page of the latest sweep into one HTML file, and print its path."""
-    from scheduler.page.report import report_name, report_of, write_report  # noqa: PLC0415  Slow to load.
+    from scheduler.page.report import report_name, report_of  # noqa: PLC0415  Slow to load.
 
     user_ids = None if users is None else _parse_users(users)
     engine, _ = open_store()
