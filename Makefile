@@ -144,6 +144,10 @@ psql: $(SETUP) ## SQL on the results, interactive or [C="select ..."]
 flower: $(SETUP) ## print the URL of the Flower dashboard
 	@$(RECSWEEP) flower
 
+.PHONY: dashboard
+dashboard: $(SETUP) ## print the URL of the page: sweeps, trials, users, items, data; starts what serves it
+	@$(RECSWEEP) dashboard
+
 .PHONY: logs
 logs: $(SETUP) ## last lines of every service's log [TRIAL=label for a trial's own log]
 	@$(RECSWEEP) logs

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
 from markupsafe import Markup
 from sqlalchemy import Engine
@@ -15,8 +14,6 @@ from sqlalchemy import Engine
 from scheduler.page.rendering import FOLDER, render
 from scheduler.page.view import Parameters, View
 from scheduler.page.views import VIEWS
-from shared.errors import SpecError
-from shared.files import write_whole
 from shared.store.page.report import ReportPlan
 from shared.version import code_version
 
@@ -24,9 +21,6 @@ _SCRIPTS = (
     *("vendor/vega.min.js", "vendor/vega-lite.min.js", "vendor/vega-interpreter.js"),
     *("charts.js", "tables.js", "report.js"),
 )
-# By it a report is known, and only a report is replaced by the next one.
-_MARK = '<meta name="generator" content="recsweep report">'
-_MARKED_WITHIN_BYTES = 4096
 _LONGEST_NAME = 80
 # Values in attributes and texts have no bare quotation mark: only our own templates can match.
 _IDS = re.compile(r' (id|aria-labelledby|for)="([\w-]+)"')
@@ -76,25 +70,6 @@ def report_name(sweep_name: str) -> str:
     """`report-<sweep>.html`, with an underscore for what does not belong into the name of a file."""
     safe = re.sub(r"[^\w.-]+", "_", sweep_name).strip("._")[:_LONGEST_NAME]
     return f"report-{safe or 'sweep'}.html"
-
-
-def write_report(path: Path, text: str) -> None:
-    """Write the file, or replace an older report; SpecError where there is something else, or no room."""
-    try:
-        if path.exists() and (not path.is_file() or not _is_report(path)):
-            raise SpecError(
-                f"{path} is there and is no report of recsweep: move it, or run in another folder"
-            )
-        write_whole(path, text, mode=0o644)
-    except OSError as error:
-        raise SpecError(
-            f"a report must be written into the current folder; {path.absolute()}: {error.strerror}"
-        ) from error
-
-
-def _is_report(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _MARK.encode() in file.read(_MARKED_WITHIN_BYTES)
 
 
 def _key(name: str, parameters: Mapping[str, object]) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
 
-from scheduler.page.report import report_of, write_report
+from scheduler.page.report import report_of
+from scheduler.report_file import write_report
 from shared.store.page.report import plan_report
 from tests.page.conftest import settle, shoot, violations
 from tests.page_samples import sample_dataset, store_ended_sweep

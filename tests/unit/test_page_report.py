@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.page.report import _inline, _with_ids, report_name, write_report
+from scheduler.page.rendering import FOLDER
+from scheduler.page.report import _inline, _with_ids, report_name
+from scheduler.report_file import REPORT_MARK, write_report
 from shared.errors import SpecError
 
-REPORT = '<!doctype html>\n<head>\n<meta name="generator" content="recsweep report">\n'
+REPORT = f"<!doctype html>\n<head>\n{REPORT_MARK}\n"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,10 @@ def test_a_report_replaces_a_report_and_nothing_else(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"report-x\.html: No such file or directory"):
         write_report(tmp_path / "gone" / "report-x.html", REPORT)
+
+
+def test_the_template_carries_the_mark() -> None:
+    assert REPORT_MARK in (FOLDER / "templates" / "report.html").read_text(encoding="utf-8")
 
 
 def test_ids_of_two_views_of_one_kind_differ() -> None:
