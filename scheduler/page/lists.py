@@ -83,7 +83,7 @@ def lists_of(records: UserRecords, own: OwnRatings) -> tuple[TrialList, ...]:
 def would_stand(lines: Sequence[Recommended], rated: Sequence[Rated], *, is_rating: bool) -> dict[str, int]:
     """The place, from 1, that each rated item would take among the recommended ones, by its prediction.
 
-    Without those beyond the end of the list; none where scores are no ratings, so that there is no prediction.
+    Without those beyond the end of the list; none where scores are no ratings, and nothing is predicted.
     An item with the score of a recommended one stands behind it.
     """
     if not is_rating or not lines:
@@ -114,7 +114,7 @@ def _hits(
 
 
 def _found(one: UserResult, k: int) -> str:
-    """`test: 3 of 7 held out items found, ndcg 0.2345`, from precision = hits / k, recall = hits / relevant."""
+    """`test: 3 of 7 held out items found …`: precision is hits / k, recall hits / relevant items."""
     if one.precision is None or one.recall is None:
         return f"{one.split}: nothing held out is relevant"
     n_hits = round(one.precision * k)

@@ -43,7 +43,10 @@ limit 100;
 
 -- popularity: how many items have how many ratings, by powers of two?
 select
-    length(ltrim(cast(cast(items.n_ratings as bit(32)) as text), '0')) as step,
+    width_bucket(
+        items.n_ratings,
+        array[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144]
+    ) as step,
     count(*) as n_items,
     cast(sum(items.n_ratings) as bigint) as n_ratings
 from items

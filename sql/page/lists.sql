@@ -1,10 +1,14 @@
 -- trials: whose lists are shown: the trials that are named, else the served one and then the best of other families?
-with sweep as (
+with serving as materialized (
+    select serving_trials.trial_id, serving_trials.sweep_id from serving_trials
+),
+
+sweep as (
     select sweeps.sweep_id
     from sweeps
     where sweeps.sweep_id = coalesce(
         cast(:sweep_id as integer),
-        (select max(serving_trials.sweep_id) from serving_trials),
+        (select max(serving.sweep_id) from serving),
         (
             select max(trials.sweep_id)
             from trials
@@ -14,8 +18,8 @@ with sweep as (
 ),
 
 served as (
-    select serving_trials.trial_id, trials.family
-    from serving_trials
+    select serving.trial_id, trials.family
+    from serving
     join sweep using (sweep_id)
     join trials using (trial_id)
 ),
@@ -70,14 +74,14 @@ select
     trials.model_url,
     trials.log_url,
     ranked_trials.place,
-    serving_trials.trial_id is not null as is_served
+    serving.trial_id is not null as is_served
 from chosen
 join trials using (trial_id)
 join sweeps using (sweep_id)
 join datasets using (dataset_id)
 join trials as original on original.trial_id = coalesce(trials.refit_of, trials.trial_id)
 left join forgotten_counts using (dataset_id)
-left join serving_trials on serving_trials.trial_id = trials.trial_id
+left join serving on serving.trial_id = trials.trial_id
 left join lateral (
     select places.place
     from ranked_trials as places

@@ -150,48 +150,9 @@ where coalesce(trials.refit_of, trials.trial_id) = cast(:trial_id as integer)
     or trials.trial_id = cast(:trial_id as integer)
 order by promotions.promotion_id desc;
 
--- popularity: how are its recommendations spread over the catalogue, a tenth of it at a time, the most rated first?
+-- spread: over which items are its lists spread, by tenths of the catalogue, and which are in most of them?
 with looked as (
     -- Of more users the first, so that no view reads millions of rows.
-    select recommendations.user_id, recommendations.item_id
-    from recommendations
-    where recommendations.sweep_id = (
-            select trials.sweep_id from trials where trials.trial_id = cast(:trial_id as integer)
-        )
-        and recommendations.trial_id = cast(:trial_id as integer)
-    order by recommendations.user_id, recommendations.rank
-    limit 125000
-),
-
-listed as (
-    select looked.item_id, count(*) as n_lists
-    from looked
-    group by looked.item_id
-),
-
-placed as (
-    select items.item_id, ntile(10) over (order by items.n_ratings desc, items.item_index) as tenth
-    from items
-    where items.dataset_id = (
-        select sweeps.dataset_id
-        from sweeps
-        join trials using (sweep_id)
-        where trials.trial_id = cast(:trial_id as integer)
-    )
-)
-
-select
-    placed.tenth,
-    count(*) as n_items,
-    count(listed.n_lists) as n_listed,
-    cast(coalesce(sum(listed.n_lists), 0) as bigint) as n_lists
-from placed
-left join listed using (item_id)
-group by placed.tenth
-order by placed.tenth;
-
--- most_listed: which items are in most of its lists, and over how many users was looked?
-with looked as (
     select recommendations.user_id, recommendations.rank, recommendations.item_id
     from recommendations
     where recommendations.sweep_id = (
@@ -203,28 +164,64 @@ with looked as (
 ),
 
 listed as (
-    select looked.item_id, count(*) as n_lists
+    select
+        looked.item_id,
+        count(*) as n_lists,
+        count(*) filter (where looked.rank = 1) as n_first
     from looked
     group by looked.item_id
-    order by n_lists desc, looked.item_id
-    limit 10
-)
+),
 
-select
-    listed.item_id,
-    items.title,
-    items.n_ratings,
-    listed.n_lists,
-    (select count(*) from looked where looked.rank = 1) as n_users
-from listed
-join items on items.item_id = listed.item_id
-    and items.dataset_id = (
+-- The first tenth is that of the most rated items.
+counted as (
+    select
+        ntile(10) over (order by items.n_ratings desc, items.item_index) as tenth,
+        items.item_id,
+        items.title,
+        items.n_ratings,
+        coalesce(listed.n_lists, 0) as n_lists,
+        coalesce(listed.n_first, 0) as n_first
+    from items
+    left join listed using (item_id)
+    where items.dataset_id = (
         select sweeps.dataset_id
         from sweeps
         join trials using (sweep_id)
         where trials.trial_id = cast(:trial_id as integer)
     )
-order by listed.n_lists desc, items.item_index;
+),
+
+most_listed as (
+    select counted.tenth, counted.item_id, counted.title, counted.n_ratings, counted.n_lists, counted.n_first
+    from counted
+    where counted.n_lists > 0
+    order by counted.n_lists desc, counted.item_id
+    limit 10
+)
+
+select
+    counted.tenth,
+    null as item_id,
+    null as title,
+    count(*) as n_items,
+    count(*) filter (where counted.n_lists > 0) as n_listed,
+    cast(sum(counted.n_lists) as bigint) as n_lists,
+    cast(sum(counted.n_first) as bigint) as n_users,
+    cast(sum(counted.n_ratings) as bigint) as n_ratings
+from counted
+group by counted.tenth
+union all
+select
+    most_listed.tenth,
+    most_listed.item_id,
+    most_listed.title,
+    1,
+    1,
+    most_listed.n_lists,
+    most_listed.n_first,
+    most_listed.n_ratings
+from most_listed
+order by item_id is not null, n_lists desc, item_id, tenth;
 
 -- against: with which trial of its sweep is it compared: the leader, or of the leader the next best?
 select ranked_trials.trial_id, trials.label

@@ -117,7 +117,7 @@ def _parts_of(place: Place, protocol: Protocol) -> tuple[npt.NDArray[np.uint8] |
     """(n_ratings,): the place in `PARTS` of each rating; None where that is not known, and why."""
     if place.n_forgotten:
         return None, (
-            "Users were forgotten since the trials learned: what the split held out then cannot be told any more."
+            "Users were forgotten since the trials learned: what was held out then cannot be told any more."
         )
     dataset = _dataset(place)
     try:

@@ -39,13 +39,17 @@ def similar_items(model_url: str | None, item_index: int) -> Similar:
     if not model_url.endswith(".npz"):
         return Similar(problem="towers keep their vectors in a Keras file, which the page does not read")
     try:
-        arrays = _read(model_url)
+        return _similar_in(_read(model_url), item_index)
     except FileNotFoundError:
-        return Similar(problem="its model file is gone, or lies elsewhere")
+        problem = "its model file is gone, or lies elsewhere"
     except _TooLarge as error:
-        return Similar(problem=f"its model has {error.n_bytes / 1e9:.1f} GB, too much to read for a page")
+        problem = f"its model has {error.n_bytes / 1e9:.1f} GB, too much to read for a page"
     except (RecsweepError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        return Similar(problem=f"its model file cannot be read: {error}")
+        problem = f"its model file cannot be read: {error}"
+    return Similar(problem=problem)
+
+
+def _similar_in(arrays: dict[str, Array], item_index: int) -> Similar:
     for find in (_by_vectors, _by_matrix, _by_neighbours):
         found = find(arrays, item_index)
         if found is not None:

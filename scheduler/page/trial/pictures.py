@@ -12,7 +12,7 @@ from shared.store.page.trial import Epoch, Tenth, TrialRecords
 def curve_of(records: TrialRecords) -> Chart | None:
     """The objective after each epoch, else RMSE or loss on validation; None without epochs of it."""
     objective = records.trial.objective
-    by_title = {
+    by_title: dict[str, list[tuple[int, float | None]]] = {
         f"{objective} on validation": [(one.epoch, one.objective) for one in records.epochs],
         "RMSE on validation": [(one.epoch, one.val_rmse) for one in records.epochs],
         "loss on validation": [(one.epoch, one.val_loss) for one in records.epochs],

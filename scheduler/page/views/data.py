@@ -24,7 +24,7 @@ class Shown:
     """What was read: from the database, and from the prepared ratings."""
 
     records: DataRecords
-    described: Described = Described()
+    described: Described
 
 
 def build(shown: Shown) -> dict[str, Any]:
@@ -55,9 +55,10 @@ def _facts(records: DataRecords, told: Described) -> list[str]:
     of_pairs = f"{density:.2%} of all pairs of a user and an item have one"
     facts = [
         f"{version.n_ratings:,} ratings from {version.rating_min:g} to {version.rating_max:g}; {of_pairs}.",
-        f"{version.n_users:,} users with {version.n_ratings / max(1, version.n_users):.0f} ratings on average.",
+        f"{version.n_users:,} users with {version.n_ratings / max(1, version.n_users):.0f} ratings each, as a mean.",
         f"{catalogue.n_items:,} items, {catalogue.n_items - catalogue.n_rated:,} of them without a rating, "
-        f"{catalogue.n_untitled:,} without a title, {catalogue.n_items - catalogue.n_with_genres:,} without genres.",
+        f"{catalogue.n_untitled:,} without a title, "
+        f"{catalogue.n_items - catalogue.n_with_genres:,} without genres.",
     ]
     if told.description is not None:
         one = told.description
@@ -157,7 +158,7 @@ def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:
     records = read_data(engine, parameters["dataset_id"])
     version = records.shown
     if version is None:
-        return Shown(records)
+        return Shown(records, Described())
     protocol = parse_protocol(dict(version.newest_protocol)) if version.newest_protocol else None
     place = place_of(version.log_url, version.fingerprint, version.n_forgotten)
     return Shown(records, described(place, protocol))

@@ -28,7 +28,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class ForWhom:
-    """Users of one activity: what the trial and the other reach, and the shares of users who gain and lose."""
+    """Users of one activity: what both trials reach, and the shares who gain and lose."""
 
     users: str
     ratings: str
@@ -58,7 +58,7 @@ def build(shown: Shown) -> dict[str, Any]:
         "spread": spread_of(records.tenths),
         "facts": facts_of(records),
         "most_listed": records.most_listed,
-        "n_looked": records.most_listed[0].n_users if records.most_listed else 0,
+        "n_looked": sum(one.n_users for one in records.tenths),
         "for_whom": tuple(_for_whom(one, trial.objective) for one in records.for_whom),
         "for_whom_metric": "RMSE" if _is_error(trial.objective) else "ndcg",
         "judged_by": records.for_whom[0].split if records.for_whom else "",
@@ -78,8 +78,8 @@ def lead_of(trial: TrialFacts) -> str:
         return f"It failed: {trial.error_reason}."
     if trial.status == "stopped":
         return (
-            f"It was stopped after epoch {trial.stopped_epoch}: it had reached {number(trial.stopped_value)}, and "
-            f"would have had to reach {number(trial.stopped_against)}."
+            f"It was stopped after epoch {trial.stopped_epoch}: it had reached {number(trial.stopped_value)}, "
+            f"and would have had to reach {number(trial.stopped_against)}."
         )
     if trial.status != "succeeded":
         return f"It is {trial.status}; there is nothing to judge yet."

@@ -33,7 +33,7 @@ class Shown:
     """What was read: from the database, and the user's ratings from the prepared data with items' names."""
 
     records: UserRecords
-    own: OwnRatings = OwnRatings()
+    own: OwnRatings
     names: Mapping[str, ItemName] | None = None
 
 
@@ -104,7 +104,7 @@ def rated_lines(shown: Shown, lists: tuple[TrialList, ...]) -> list[RatedLine]:
 def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:
     records = read_user(engine, parameters["user_id"], parameters["trials"], parameters["sweep_id"])
     if not records.trials or records.user_id is None:
-        return Shown(records)
+        return Shown(records, OwnRatings())
     trial = records.trials[0]
     place = place_of(trial.log_url, trial.fingerprint, trial.n_forgotten)
     own = ratings_of(place, parse_protocol(dict(trial.protocol)), records.user_id)

@@ -75,7 +75,7 @@ class DataRecords:
 
 
 def read_data(engine: Engine, dataset_id: int | None) -> DataRecords:
-    """The stored versions, one of them in full: the newest, or that of the id; SpecError where it is not there."""
+    """The stored versions, one of them in full: the newest, or that of the id, else SpecError."""
     with reading(engine) as database:
         versions = tuple(Version(**row._mapping) for row in database.rows("data", "versions"))
         if not versions and dataset_id is None:

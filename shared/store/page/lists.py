@@ -39,7 +39,7 @@ class ListedTrial:
 def listed_trials(
     database: Reading, trials: Sequence[int] | None, sweep_id: int | None
 ) -> tuple[ListedTrial, ...]:
-    """At most four, of one data set; none where nothing has lists. SpecError for others than are asked for."""
+    """At most four, of one data set; none where nothing has lists. SpecError for others."""
     named = list(dict.fromkeys(trials or ())) or None
     if named and len(named) > MOST_TRIALS:
         raise SpecError(f"at most {MOST_TRIALS} trials are shown side by side; got {len(named)}")

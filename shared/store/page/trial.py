@@ -126,28 +126,31 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Tenth:
-    """A tenth of the catalogue, 1: the most rated. `n_lists`: places in lists that its items have."""
+    """A tenth of the catalogue, 1: the most rated. `n_lists`: places in lists that its items have.
+
+    `n_users`: users who have an item of it first; those of all tenths are the users whose lists were counted.
+    """
 
     tenth: int
     n_items: int
     n_listed: int
     n_lists: int
+    n_users: int
 
 
 @dataclass(frozen=True)
 class MostListed:
-    """An item in many lists, of the `n_users` whose lists were counted."""
+    """An item in many of the lists that were counted."""
 
     item_id: str
     title: str
     n_ratings: int
     n_lists: int
-    n_users: int
 
 
 @dataclass(frozen=True)
 class UsersOfActivity:
-    """A third of the users by training ratings: what the trial and the other reach, and who wins how often."""
+    """A third of the users by training ratings: what both trials reach, and who wins how often."""
 
     place: int
     split: str
@@ -209,6 +212,7 @@ def read_trial(engine: Engine, trial_id: int) -> TrialRecords:
         def read(name: str, record: type) -> tuple[Any, ...]:
             return tuple(record(**row._mapping) for row in database.rows("trial", name, **key))
 
+        spread = database.rows("trial", "spread", **key) if trial.has_lists else ()
         return TrialRecords(
             trial=trial,
             metrics={(row.split, row.name): row.value for row in database.rows("trial", "metrics", **key)},
@@ -217,8 +221,16 @@ def read_trial(engine: Engine, trial_id: int) -> TrialRecords:
             relatives=read("relatives", Relative),
             proposals=read("proposals", Proposal),
             promotions=read("promotions", Promotion),
-            tenths=read("popularity", Tenth) if trial.has_lists else (),
-            most_listed=read("most_listed", MostListed) if trial.has_lists else (),
+            tenths=tuple(
+                Tenth(row.tenth, row.n_items, row.n_listed, row.n_lists, row.n_users)
+                for row in sorted(spread, key=lambda row: row.tenth)
+                if row.item_id is None
+            ),
+            most_listed=tuple(
+                MostListed(row.item_id, row.title, row.n_ratings, row.n_lists)
+                for row in spread
+                if row.item_id is not None
+            ),
             for_whom=read("for_whom", UsersOfActivity) if against else (),
             against=against,
         )

@@ -61,7 +61,7 @@ class ItemName:
 
 @dataclass(frozen=True)
 class UserRecords:
-    """What the database has of a user; `user_id` None where none is asked for, and then there are examples."""
+    """What the database has of a user; `user_id` None where none is asked for."""
 
     user_id: str | None
     trials: tuple[ListedTrial, ...]
@@ -80,7 +80,9 @@ def read_user(
         if not chosen:
             return UserRecords(user_id, ())
         key = {"trials": [one.trial_id for one in chosen], "user_id": user_id}
-        lists = rated = results = ()
+        lists: tuple[Recommended, ...] = ()
+        rated: tuple[Rated, ...] = ()
+        results: tuple[UserResult, ...] = ()
         if user_id is not None:
             lists = tuple(Recommended(**row._mapping) for row in database.rows("user", "lists", **key))
             rated = tuple(Rated(**row._mapping) for row in database.rows("user", "rated", **key))
