@@ -25,6 +25,7 @@ VIEWS = (
     "serving_trials",
     "best_recommendations",
     "trial_verdicts",
+    "forgotten_counts",
 )
 
 # Two commands that upgrade at once take turns. The number is our own choice, nothing else uses it.

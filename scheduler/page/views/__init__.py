@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from scheduler.page.view import View
-from scheduler.page.views import sweep, sweeps
+from scheduler.page.views import data, item, sweep, sweeps, trial, user
 
-VIEWS: Mapping[str, View] = {view.name: view for view in (sweeps.VIEW, sweep.VIEW)}
+VIEWS: Mapping[str, View] = {
+    view.name: view for view in (sweeps.VIEW, sweep.VIEW, trial.VIEW, user.VIEW, item.VIEW, data.VIEW)
+}
