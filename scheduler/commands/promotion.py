@@ -123,9 +123,11 @@ def _announce(order: _Order, chosen: Trial, refit: Trial) -> None:
     sweep = order.sweep
     data = describe_data(sweep.dataset_name, is_synthetic=sweep.is_synthetic)
     epochs = f", {refit.n_epochs} epochs as were best" if refit.n_epochs else ""
+    seed = chosen.config.random_seed
+    random = "" if seed is None else f", with its random seed {seed}"
     console.print(
         f"{refit.label}: {chosen.label} of sweep {sweep.sweep_id} {sweep.name} learns from all ratings "
-        f"of {data}{epochs}"
+        f"of {data}{epochs}{random}"
     )
     if order.endpoints.flower_url:
         console.print(f"Flower: {order.endpoints.flower_url}")

@@ -58,7 +58,7 @@ def plan_lines(spec: SweepSpec, n_most: int) -> list[str]:
     who = "every configuration is" if spec.repeats.of_best == "all" else _the_best(spec.repeats.of_best)
     return [
         f"Repeats: when these have ended, {who} trained with further random seeds until each has "
-        f"{spec.repeats.seeds}: at most {n_most} trials more"
+        f"{spec.repeats.seeds}: at most {n_most} {'trial' if n_most == 1 else 'trials'} more"
     ]
 
 

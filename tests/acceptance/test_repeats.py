@@ -47,7 +47,7 @@ def test_the_plan_says_that_repeats_follow_and_the_end_who_was_repeated(swept):
     )
     assert "6 of 6 trials succeeded" in swept
     assert "Repeated with 2 random seeds each: weighted_als_" in swept
-    assert "Not repeated, because nothing in them is random: ease_" in swept
+    assert "Not repeated, because nothing in them is random: ease" in swept
 
 
 def test_the_verdict_comes_before_the_table(swept):
@@ -87,4 +87,4 @@ def test_more_seeds_add_only_what_is_new(make, swept, sweep_file):
     assert "Repeated with 3 random seeds each" in result.stdout
     answer = make("query", "Q=seeds_of_configurations")
     assert answer.returncode == 0
-    assert "4, 5, 6" in answer.stdout or "random_seeds" in answer.stdout
+    assert {"4", "5", "6"} <= set(answer.stdout.replace(",", " ").split())

@@ -293,6 +293,32 @@ def test_lucky_seeds_of_equal_configurations_make_hardly_any_difference():
     assert sum(has_difference(judge_sweep(alone, seed, has_test=True)) for seed in range(40)) > 30
 
 
+@pytest.mark.parametrize(("n_seeds", "n_other_seeds"), [(3, 3), (2, 5), (3, 1)])
+def test_an_interval_over_users_and_seeds_holds_the_truth_of_configurations(n_seeds, n_other_seeds):
+    """Of new users and new seeds each time; a second configuration with one seed has nothing random in it.
+
+    Users and seeds scatter the difference alike: 0.1 · √2 / √100 = 0.014 of the users of two trials, and
+    0.014 of a seed. Intervals over users alone miss it much more often.
+    """
+    random = np.random.default_rng(n_seeds)
+    n_users, truth, n_sweeps, n_held, n_held_by_users = 100, 0.02, 200, 0, 0
+    luck_of = np.array([0.014] * n_seeds + [0.014 * (n_other_seeds > 1)] * n_other_seeds)
+    advantage = np.array([truth] * n_seeds + [0.0] * n_other_seeds)
+    for _ in range(n_sweeps):
+        level = random.beta(0.5, 2.0, n_users)
+        noise = random.normal(0, 0.1, (len(luck_of), n_users))
+        of_trial = advantage + random.normal(0, 1, len(luck_of)) * luck_of
+        found = estimate(NDCG, level + of_trial[:, None] + noise, np.ones(n_users))
+        both = difference(found[:n_seeds], found[n_seeds:])
+        n_held += abs(both.value - truth) <= both.half_width()
+        resampled = np.array([one.resampled for one in found])
+        over_users = resampled[:n_seeds].mean(axis=0) - resampled[n_seeds:].mean(axis=0)
+        n_held_by_users += abs(both.value - truth) <= 1.96 * over_users.std()
+    # At 95 % of 200 the standard deviation is 1.5 %.
+    assert 0.92 <= n_held / n_sweeps <= 0.99
+    assert n_held_by_users / n_sweeps < 0.9
+
+
 @pytest.mark.parametrize("has_test", [True, False])
 def test_a_trial_that_is_better_by_a_known_amount_is_found(has_test):
     truth = Truth(n_users=1_000, advantage=0.03)
