@@ -1,4 +1,4 @@
-"""Case 9: a search whose watcher is killed while it asks, two watchers, and a Postgres that is away meanwhile."""
+"""Case 9: a search whose watcher is killed while it asks, two watchers, and Postgres away meanwhile."""
 
 import os
 import random
@@ -37,6 +37,16 @@ def assert_searched(cluster: Cluster, sweep_id: int) -> None:
     assert {one.config_hash for one in proposals} == {trial.config_hash for trial in chosen}
 
 
+def dispatch_and_run_baselines(cluster: Cluster) -> int:
+    """As long as they wait, the search asks for nothing."""
+    sweep_id = cluster.dispatch(SEARCH)
+    cluster.add_worker(2)
+    wait_for(
+        lambda: {trial.status for trial in cluster.trials(sweep_id)} == {"succeeded"}, "baselines have ended"
+    )
+    return sweep_id
+
+
 def look_in_a_process(cluster: Cluster, sweep_id: int, kill_after: str) -> int:
     """A grower that kills itself at its first look: before it stores ("asked") or before it publishes."""
     pid = os.fork()
@@ -63,23 +73,18 @@ def look_in_a_process(cluster: Cluster, sweep_id: int, kill_after: str) -> int:
 
 
 def test_watcher_killed_between_asking_and_storing_twice(cluster):
-    sweep_id = cluster.dispatch(SEARCH)
+    sweep_id = dispatch_and_run_baselines(cluster)
     for _ in range(2):
         _, status = os.waitpid(look_in_a_process(cluster, sweep_id, "asked"), 0)
         assert os.WTERMSIG(status) == signal.SIGKILL
         assert store.sweep_proposals(cluster.engine, sweep_id) == []
         assert len(cluster.trials(sweep_id)) == 2
-    cluster.add_worker(2)
     cluster.add_watcher()
     assert_searched(cluster, sweep_id)
 
 
 def test_watcher_killed_between_storing_and_publishing(cluster):
-    sweep_id = cluster.dispatch(SEARCH)
-    cluster.add_worker(2)
-    wait_for(
-        lambda: {trial.status for trial in cluster.trials(sweep_id)} == {"succeeded"}, "baselines have ended"
-    )
+    sweep_id = dispatch_and_run_baselines(cluster)
     _, status = os.waitpid(look_in_a_process(cluster, sweep_id, "stored"), 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
     assert len(store.queued_trials(cluster.engine)) == 2
