@@ -1,15 +1,17 @@
 """The options of the commands that take a search: what they set stands under [search] of the sweep file."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
+
+from scheduler.sweep.sections import SearchMethod
 
 _OPTIONS = (
     click.option(
         *("--search", "method"),
         envvar="SEARCH",
-        type=click.Choice(["grid", "random", "tpe"]),
+        type=click.Choice(get_args(SearchMethod)),
         help="How trials are chosen.",
     ),
     click.option(

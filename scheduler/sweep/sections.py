@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scheduler.sweep.search.axes import MOST_VALUES
 from shared.domain.rules import PositiveFloat, PositiveInt, Seed
 
+SearchMethod = Literal["grid", "random", "tpe"]
+
 _MOST_SEEDS = 100
 
 
@@ -19,7 +21,7 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: Literal["grid", "random", "tpe"] = "grid"
+    method: SearchMethod = "grid"
     n_trials: Annotated[PositiveInt, Field(le=MOST_VALUES)] | None = None
     seed: Seed = 0
     budget_minutes: PositiveFloat | None = None

@@ -17,10 +17,10 @@ from worker.trial import fit_data
 
 PROTOCOL = Protocol(objective="ndcg@20")
 AXES: dict[str, list[Any]] = {
-    "size": [8, 16, 32, 64],
-    "user_l2": [0.1, 0.3, 1.0, 3.0],
-    "item_l2": [0.1, 0.3, 1.0, 3.0],
-    "learning_rate": [0.003, 0.01, 0.03, 0.1],
+    "size": [16, 32, 64],
+    "user_l2": [0.3, 1.0, 3.0],
+    "item_l2": [0.3, 1.0, 3.0],
+    "learning_rate": [0.01, 0.03, 0.1],
 }
 
 

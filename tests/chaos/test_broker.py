@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from scheduler.progress import Stall
+from scheduler.stall import Stall
 from scheduler.sweep.dispatch import missing_trials
 from shared.errors import ServiceError
 from shared.queue import find_messages

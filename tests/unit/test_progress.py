@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 
 from scheduler import progress
+from scheduler import stall as stalling
 from scheduler.progress import (
-    STALL_SECONDS,
-    STARTING_SECONDS,
-    Stall,
     done_fraction,
     progress_table,
     watch_sweep,
 )
+from scheduler.stall import STALL_SECONDS, STARTING_SECONDS, Stall
 from shared.console import PlainConsole
 from shared.errors import ServiceError, StoreUnavailable
 from shared.queue import Worker
@@ -43,7 +42,7 @@ QUEUED = Trial(
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(progress, "why_waiting", lambda _url, _waited: "no worker answers")
+    monkeypatch.setattr(stalling, "why_waiting", lambda _url, _waited: "no worker answers")
     return Clock()
 
 
@@ -69,10 +68,10 @@ def test_queued_trials_that_none_takes_are_explained_after_a_while(clock):
 )
 def test_workers_that_start_are_waited_for_in_silence(monkeypatch, uptimes, waited_seconds, expected):
     workers = {f"worker-{number}": Worker(1, uptime) for number, uptime in enumerate(uptimes)}
-    monkeypatch.setattr(progress, "require_broker", lambda _url: None)
-    monkeypatch.setattr(progress, "find_workers", lambda _url: workers)
+    monkeypatch.setattr(stalling, "require_broker", lambda _url: None)
+    monkeypatch.setattr(stalling, "find_workers", lambda _url: workers)
 
-    reason = progress.why_waiting("redis://", waited_seconds)
+    reason = stalling.why_waiting("redis://", waited_seconds)
 
     assert reason is None if expected is None else reason.startswith(expected)
 
@@ -81,13 +80,13 @@ def test_a_broker_that_is_away_is_told_at_once(monkeypatch):
     def refuse(_url: str) -> None:
         raise ServiceError("Redis does not answer")
 
-    monkeypatch.setattr(progress, "require_broker", refuse)
-    assert progress.why_waiting("redis://", STALL_SECONDS) == "Redis does not answer"
+    monkeypatch.setattr(stalling, "require_broker", refuse)
+    assert stalling.why_waiting("redis://", STALL_SECONDS) == "Redis does not answer"
 
 
 def test_nothing_is_said_while_workers_start_and_they_are_asked_again(clock, monkeypatch):
     answers = [None, "no worker answers"]
-    monkeypatch.setattr(progress, "why_waiting", lambda _url, _waited: answers.pop(0))
+    monkeypatch.setattr(stalling, "why_waiting", lambda _url, _waited: answers.pop(0))
     stall = Stall("redis://", clock)
     for clock.seconds, expected in (
         (0.0, None),

@@ -80,7 +80,7 @@ class Asker:
             return open_branches[0]
         n_told = Counter(one.point.branch for one in self._told)
         least = min(open_branches, key=lambda number: n_told[number])
-        if self._search.method == "tpe" and n_told[least] < _FIRST_OF_BRANCH:
+        if self._search.method != "random" and n_told[least] < _FIRST_OF_BRANCH:
             return least
         # As texts: the numbers of branches are names, and near ones do not resemble each other.
         axis = tuple(map(str, open_branches))

@@ -22,6 +22,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from scheduler.sweep.search.axes import Axis, Range, is_ordered
+from scheduler.sweep.sections import SearchMethod
 from shared.store import Trial
 
 # Optuna numbers what is asked from 0, and goes through what was told only from there up.
@@ -88,7 +89,7 @@ class _Tpe(TPESampler):
 
 
 def make_sampler(
-    method: str, seed: Sequence[int], n_startup: int, space: Mapping[str, BaseDistribution]
+    method: SearchMethod, seed: Sequence[int], n_startup: int, space: Mapping[str, BaseDistribution]
 ) -> BaseSampler:
     """The sampler of a method; the same seed and the same told trials give the same proposal."""
     number = int(np.random.SeedSequence(seed).generate_state(1)[0])
