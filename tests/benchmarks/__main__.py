@@ -22,6 +22,7 @@ from tests.benchmarks.report import MISSED, print_heading
 
 PARTS = (
     *("fit", "limit", "growth", "sizes", "reading", "compile", "sweep", "writing", "store", "verdicts"),
+    "stopping",
     *("peers", "recommend"),
     # The bars of lists and predictions, beside the peers.
     *("families", "factors", "sampling", "shipped"),
