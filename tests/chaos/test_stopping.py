@@ -10,7 +10,7 @@ RULE = """
 rule = "successive_halving"
 min_epochs = 2
 """
-ASKS = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%status = ''stopped''%'"
+ASKS = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%with company as%'"
 
 
 def sweep_of(learning_rates: list[float]) -> str:
