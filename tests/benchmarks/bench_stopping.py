@@ -183,9 +183,12 @@ def scratch_engine() -> Iterator[Engine]:
     """A database of its own, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="recsweep-bench-") as folder:
         Path(folder).chmod(0o755)
-        settings = Settings.model_validate({"state_dir": Path(folder) / "state"})
+        settings = Settings.model_validate(
+            {"state_dir": Path(folder) / "state", "database_url": None, "broker_url": None}
+        )
         try:
-            engine = create_engine(ensure_services(settings, 1).database_url)
+            # No worker: it would take the trials.
+            engine = create_engine(ensure_services(settings, n_workers=0).database_url)
             yield engine
             engine.dispose()
         finally:
