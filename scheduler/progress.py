@@ -233,6 +233,11 @@ def _plain_line(trial: Trial, n_ended: int, n_trials: int, objective: str = "rms
         line += f", {_elapsed(trial)}"
     if trial.status == "failed":
         line += f", {trial.error_reason}: {trial.error_message}"
+    if trial.status == "stopped":
+        line += (
+            f", {objective} {_measured(trial.stopped_value)} by epoch {trial.stopped_epoch}, "
+            f"{_measured(trial.stopped_against)} was needed"
+        )
     return line
 
 

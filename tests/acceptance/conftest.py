@@ -38,6 +38,7 @@ _OWN_SETTINGS = (
     "DATASET",
     "SWEEP",
     "FRESH",
+    "STOPPING",
     "WORKERS",
 )
 

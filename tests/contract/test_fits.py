@@ -98,6 +98,24 @@ def test_a_fit_resumed_from_any_checkpoint_is_the_uninterrupted_one(case, monkey
 
 
 @cases_with_checkpoints
+def test_a_fit_that_is_ended_after_an_epoch_goes_on_to_the_uninterrupted_result(case, monkeypatch):
+    save_often(case, monkeypatch)
+    store, records = Checkpoints(), []
+
+    def end_after_the_first(record):
+        records.append(record)
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit(case, ORDINARY, checkpoint=store, on_epoch=end_after_the_first)
+    assert len(records) == 1
+    # A family with epochs keeps the one that it was ended after.
+    assert len(store.contents) == (case.training is not None)
+
+    assert_same_weights(fit(case, ORDINARY, checkpoint=store), fitted(case, ORDINARY))
+
+
+@cases_with_checkpoints
 def test_a_fit_stopped_between_checkpoints_goes_on_from_the_last(case, monkeypatch, even_pace):
     save_often(case, monkeypatch)
     uninterrupted, saved = Checkpoints(), []

@@ -161,3 +161,15 @@ def test_a_refit_is_as_far_as_its_own_epochs_are():
     running = replace(QUEUED, status="running", epoch=2)
     assert done_fraction([running]) == pytest.approx(2 / 30)
     assert done_fraction([replace(running, refit_of=7, n_epochs=8)]) == pytest.approx(2 / 8)
+
+
+def test_a_stopped_trial_is_shown_with_the_value_it_lost_to():
+    stopped = replace(
+        QUEUED, status="stopped", stopped_epoch=6, stopped_value=0.21, stopped_against=0.25, objective=0.22
+    )
+    screen = io.StringIO()
+    PlainConsole(file=screen, width=200).print(progress_table([stopped], "ndcg@20"))
+    assert "stopped, 0.2500 was needed" in screen.getvalue()
+    line = progress._plain_line(stopped, 1, 2, "ndcg@20")
+    assert line.endswith(": stopped, ndcg@20 0.2100 by epoch 6, 0.2500 was needed")
+    assert done_fraction([stopped]) == 1.0

@@ -57,16 +57,16 @@ def test_the_reason_is_in_words():
 def test_a_file_asks_for_a_rule_and_the_command_line_for_another(write):
     path = write('[stopping]\nrule = "median"\nmin_epochs = 3\n')
     assert read_spec(path).stopping == Stopping("median", 3)
-    spec = read_spec(path, "successive_halving")
+    spec = read_spec(path, stopping="successive_halving")
     assert spec.stopping == Stopping("successive_halving", 3)
     # It is stored with the sweep, where workers read it.
     assert spec.document["stopping"] == {"rule": "successive_halving", "min_epochs": 3}
-    assert read_spec(path, "none").stopping.rule == "none"
-    assert read_spec(write(), "median").document["stopping"] == {"rule": "median"}
+    assert read_spec(path, stopping="none").stopping.rule == "none"
+    assert read_spec(write(), stopping="median").document["stopping"] == {"rule": "median"}
 
 
 def test_a_rule_changes_no_trial(write):
-    assert read_spec(write(), "median").tables == read_spec(write()).tables
+    assert read_spec(write(), stopping="median").tables == read_spec(write()).tables
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_a_bad_value_is_one_line_with_its_place(write, section, words):
 
 def test_a_bad_rule_of_the_command_line_is_one_line(write):
     with pytest.raises(SpecError) as failure:
-        read_spec(write(), "hyperband")
+        read_spec(write(), stopping="hyperband")
     assert str(failure.value) == ("STOPPING must be one of successive_halving, median, none; got 'hyperband'")

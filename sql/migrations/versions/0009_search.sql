@@ -51,6 +51,11 @@ comment on column trials.stopped_epoch is 'of a stopped trial: the epoch by whic
 comment on column trials.stopped_value is 'of a stopped trial: the best value of the objective that it had reached by then';
 comment on column trials.stopped_against is 'of a stopped trial: the value that it would have had to reach';
 comment on column trials.stopped_by is 'of a stopped trial: the [stopping] of its sweep file then';
+comment on column trials.finished_at is 'when it succeeded, failed, was cancelled or was stopped';
+comment on column attempts.end_reason is
+'succeeded, stopped, handed_back, cancelled, lost_worker or another reason of failure';
+comment on column sweeps.ended_at is
+'when its trials had first all succeeded, failed or were stopped; null before, and a cancelled trial keeps it so';
 
 -- Blends.
 create table blend_parts (
