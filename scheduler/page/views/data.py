@@ -51,11 +51,12 @@ def _facts(records: DataRecords, told: Described) -> list[str]:
     version, catalogue = records.shown, records.catalogue
     if version is None or catalogue is None:
         return []
+    each = version.n_ratings / max(1, version.n_users)
     density = version.n_ratings / max(1, version.n_users * version.n_items)
     of_pairs = f"{density:.2%} of all pairs of a user and an item have one"
     facts = [
         f"{version.n_ratings:,} ratings from {version.rating_min:g} to {version.rating_max:g}; {of_pairs}.",
-        f"{version.n_users:,} users with a mean of {version.n_ratings / max(1, version.n_users):.0f} ratings.",
+        f"{version.n_users:,} users, {each:.0f} ratings each on average.",
         f"{catalogue.n_items:,} items, {catalogue.n_items - catalogue.n_rated:,} of them without a rating, "
         f"{catalogue.n_untitled:,} without a title, "
         f"{catalogue.n_items - catalogue.n_with_genres:,} without genres.",
