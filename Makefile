@@ -74,6 +74,10 @@ cancel: $(SETUP) ## stop the running sweep and its refits; make sweep resumes it
 leaderboard: $(SETUP) ## trials of the latest sweep, best first [SWEEP=name]
 	@$(RECSWEEP) leaderboard
 
+.PHONY: report
+report: $(SETUP) ## the page of the latest sweep as one HTML file [SWEEP=name USERS=1,2]
+	@$(RECSWEEP) report
+
 .PHONY: compare
 compare: $(SETUP) ## two trials, and for whom which is better: make compare A=label B=label [SWEEP=name]
 	@$(RECSWEEP) compare
@@ -125,6 +129,10 @@ psql: $(SETUP) ## SQL on the results, interactive or [C="select ..."]
 .PHONY: flower
 flower: $(SETUP) ## print the URL of the Flower dashboard
 	@$(RECSWEEP) flower
+
+.PHONY: dashboard
+dashboard: $(SETUP) ## print the URL of the page: sweeps, trials, users, items, data; starts what serves it
+	@$(RECSWEEP) dashboard
 
 .PHONY: logs
 logs: $(SETUP) ## last lines of every service's log [TRIAL=label for a trial's own log]

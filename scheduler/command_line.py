@@ -7,6 +7,7 @@ from scheduler.commands.comparison import compare_trials
 from scheduler.commands.data import data
 from scheduler.commands.forgetting import forget
 from scheduler.commands.housekeeping import clean, prune
+from scheduler.commands.page import dashboard, report
 from scheduler.commands.promotion import promote
 from scheduler.commands.questions import queries, query
 from scheduler.commands.refresh import refresh
@@ -23,8 +24,8 @@ def recsweep() -> None:
 
 
 for command in (
-    *(data, sweep, status, cancel, leaderboard, compare_trials, recommend),
+    *(data, sweep, status, cancel, leaderboard, compare_trials, recommend, report),
     *(queries, query, verify, promote, refresh, rollback, forget, prune, analyst),
-    *(psql, flower, logs, watch, down, clean),
+    *(psql, flower, dashboard, logs, watch, down, clean),
 ):
     recsweep.add_command(command)

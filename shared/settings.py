@@ -24,9 +24,12 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     state_dir: Path = PROJECT_ROOT / ".recsweep"
     log_level: str = "INFO"
-    # In a container, watcher, workers and Flower are containers of their own: nothing is started beside it.
+    # In a container, watcher, workers, Flower and page are containers of their own: it starts none.
     start_services: bool = True
     flower_url: str | None = None
+    dashboard_url: str | None = None
+    # Of a role that may only read, for the page; unset: it makes one.
+    dashboard_database_url: str | None = None
     # The watcher answers Prometheus there; unset: it does not listen.
     metrics_address: str = "127.0.0.1"
     metrics_port: int | None = None

@@ -21,14 +21,22 @@ from scheduler.machine.places import outside_home
 from scheduler.machine.processes import MARKER
 from shared.settings import Settings
 
-SERVICE_NAMES = ("postgres", "redis", "watcher", "flower", "worker", "supervisor")
+SERVICE_NAMES = ("postgres", "redis", "watcher", "flower", "dashboard", "worker", "supervisor")
 
 
 @contextlib.contextmanager
 def settings_maker() -> Iterator[Callable[..., Settings]]:
     """Makes settings for state folders; at the end they are removed with all that runs in them."""
     monkeypatch = pytest.MonkeyPatch()
-    for name in ("DATABASE_URL", "BROKER_URL", "POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT", "STATE_DIR"):
+    for name in (
+        "DATABASE_URL",
+        "BROKER_URL",
+        "POSTGRES_PORT",
+        "REDIS_PORT",
+        "FLOWER_PORT",
+        "DASHBOARD_PORT",
+        "STATE_DIR",
+    ):
         monkeypatch.delenv(name, raising=False)
     root = Path(tempfile.mkdtemp(prefix="recsweep-services-"))
     root.chmod(0o755)

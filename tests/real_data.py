@@ -1,6 +1,7 @@
-"""The real data sets for tests: those in the folder that DATA_DIR names, and nowhere else."""
+"""What tests need that is not everywhere: real data sets, in the folder that DATA_DIR names, and a browser."""
 
 import os
+import shutil
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,16 @@ from shared.datasets.sources.raw_files import find_files
 from shared.errors import DatasetError
 
 MARKER = "needs_data(name): left out, and said so at the end, unless DATA_DIR holds this data set"
+
+
+_BROWSER = "Chromium"
+_BROWSER_TESTS = Path(__file__).parent / "page"
+
+
+@cache
+def find_browser() -> str | None:
+    """The Chromium of this machine."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @cache
@@ -35,6 +46,8 @@ def leave_out(config: pytest.Config, items: list[pytest.Item]) -> Counter[str]:
     for item in items:
         needed = [mark.args[0] for mark in item.iter_markers("needs_data")]
         missing = [name for name in needed if data_dir_with(name) is None]
+        if item.path.is_relative_to(_BROWSER_TESTS) and find_browser() is None:
+            missing.append(_BROWSER)
         counts.update(missing)
         (left_out if missing else kept).append(item)
     if left_out:
@@ -45,5 +58,10 @@ def leave_out(config: pytest.Config, items: list[pytest.Item]) -> Counter[str]:
 
 def left_out_line(counts: Counter[str]) -> str:
     """What the run says at its end."""
-    parts = ", ".join(f"{n_tests} tests need {name}" for name, n_tests in sorted(counts.items()))
-    return f"left out: {parts}; set DATA_DIR to a folder that holds NAME/ or NAME.zip"
+    parts = [f"{n_tests} tests need {name}" for name, n_tests in sorted(counts.items())]
+    remedies = []
+    if set(counts) - {_BROWSER}:
+        remedies.append("set DATA_DIR to a folder that holds NAME/ or NAME.zip")
+    if _BROWSER in counts:
+        remedies.append("install Chromium (Debian: apt-get install chromium)")
+    return f"left out: {', '.join(parts)}; {'; '.join(remedies)}"

@@ -76,6 +76,8 @@ def sweep(  # noqa: PLR0917  Its options.
         _print_gone(engine, stored_sweep.sweep_id)
         if endpoints.flower_url:
             console.print(f"Flower: {endpoints.flower_url}")
+        if endpoints.dashboard_url:
+            console.print(f"Page:   {endpoints.dashboard_url}/sweeps/{stored_sweep.sweep_id}")
         trials = watch_sweep(
             engine, endpoints.broker_url, stored_sweep.sweep_id, console, stored_sweep.protocol.objective
         )
@@ -169,6 +171,8 @@ def _print_end(
     print_served(engine, stored_sweep.dataset_name)
     if endpoints.flower_url:
         console.print(f"Flower:  {endpoints.flower_url}")
+    if endpoints.dashboard_url:
+        console.print(f"Page:    {endpoints.dashboard_url}/sweeps/{stored_sweep.sweep_id}    or: make report")
     console.print("SQL:     make psql          One user: make recommend USER=…")
     console.print(f"Models:  {artifact_root}/sweep-{stored_sweep.sweep_id}")
     if end.failed:

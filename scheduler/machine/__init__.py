@@ -1,4 +1,4 @@
-"""The services of one machine: PostgreSQL, Redis, workers, watcher and Flower, under a supervisor."""
+"""The services of one machine: PostgreSQL, Redis, workers, watcher, Flower and the page, supervised."""
 
 from scheduler.machine.endpoints import Endpoints, ServiceStatus
 from scheduler.machine.ensure import ensure_services

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Endpoints:
-    """How to reach the database, the broker and Flower; the first two URLs hold passwords."""
+    """How to reach the database, the broker, Flower and the page; the first two URLs hold passwords."""
 
     database_url: str
     broker_url: str
     flower_url: str | None
+    dashboard_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -74,13 +74,15 @@ def ensure_services(settings: Settings, n_workers: int | None = None) -> Endpoin
     """Start what is not running, change what differs, and return how to reach it.
 
     `n_workers=None` keeps the number that runs, or is one a core; 0 starts no worker, and with both URLs
-    set, no watcher and no Flower either, which START_SERVICES=false says for every command.
+    set, no watcher, Flower or page either, which START_SERVICES=false says for every command.
     Raises ServiceError with the remedy.
     """
     prepare_given_servers(settings, load_state(settings.state_dir.resolve()))
     starts_nothing = n_workers == 0 or not settings.start_services
     if starts_nothing and settings.database_url is not None and settings.broker_url is not None:
-        return Endpoints(settings.database_url, settings.broker_url, settings.flower_url)
+        return Endpoints(
+            settings.database_url, settings.broker_url, settings.flower_url, settings.dashboard_url
+        )
     with open_state_folder(settings) as state_dir, state_lock(state_dir):
         return _ensure(settings, state_dir, n_workers)
 
@@ -119,7 +121,7 @@ def _update_state(
     names = (
         *(("postgres",) if settings.database_url is None else ()),
         *(("redis",) if settings.broker_url is None else ()),
-        *("flower", "supervisor"),
+        *("flower", "dashboard", "supervisor"),
     )
     choose = keep_ports if is_up else choose_ports
     if n_workers is None:
@@ -142,13 +144,13 @@ def _plan(settings: Settings, state_dir: Path, state: ServicesState) -> _Plan:
     return _Plan(
         postgres=postgres,
         redis=redis,
-        own=own_programs(settings, state_dir, endpoints, state.n_workers or 0, state.ports["flower"]),
+        own=own_programs(settings, state_dir, endpoints, state.n_workers or 0, state.ports),
         endpoints=endpoints,
     )
 
 
 def _run(supervisor: Supervisor, plan: _Plan, state_dir: Path) -> Endpoints:
-    """Servers, then the schema, then workers, watcher and Flower; each only if it does not run."""
+    """Servers, then the schema, then workers, watcher, Flower and page; each only if it does not run."""
     states = supervisor.states()
     if plan.postgres:
         if states["postgres"].is_stopped:
@@ -170,11 +172,14 @@ def _run(supervisor: Supervisor, plan: _Plan, state_dir: Path) -> Endpoints:
         try:
             supervisor.wait_until_running(program.name, state_dir / "logs" / f"{program.name}.log")
         except ServiceError as error:
-            if program.name != "flower":
+            # A sweep needs neither.
+            if program.name == "flower":
+                endpoints = replace(endpoints, flower_url=None)
+            elif program.name == "dashboard":
+                endpoints = replace(endpoints, dashboard_url=None)
+            else:
                 raise
-            # A sweep does not need it.
             logger.warning("%s", error)
-            endpoints = replace(endpoints, flower_url=None)
     return endpoints
 
 

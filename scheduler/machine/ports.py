@@ -30,6 +30,7 @@ class RequestedPorts(BaseSettings):
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     redis_port: int | None = Field(default=None, ge=1, le=65535)
     flower_port: int | None = Field(default=None, ge=1, le=65535)
+    dashboard_port: int | None = Field(default=None, ge=1, le=65535)
 
 
 def requested_ports() -> dict[str, int]:

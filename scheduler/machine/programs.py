@@ -66,18 +66,20 @@ def redis_program(server: RedisServer) -> Program:
 
 
 def own_programs(
-    settings: Settings, state_dir: Path, endpoints: Endpoints, n_workers: int, flower_port: int | None
+    settings: Settings, state_dir: Path, endpoints: Endpoints, n_workers: int, ports: Mapping[str, int]
 ) -> list[Program]:
-    """Watcher, Flower and, unless `n_workers` is 0, the workers; writes their launch files."""
+    """Watcher, Flower, the page and, unless `n_workers` is 0, the workers; writes their launch files."""
     environment = program_environment(settings, state_dir, endpoints)
     name = "worker" if settings.broker_url is None else f"worker-{_short_hash(os.fsencode(state_dir))}"
     flower = (
-        *(*_CELERY, "flower", f"--address={LOOPBACK}", f"--port={flower_port}"),
+        *(*_CELERY, "flower", f"--address={LOOPBACK}", f"--port={ports['flower']}"),
         *("--persistent=True", f"--db={state_dir / 'flower.db'}", f"--tasks-columns={_FLOWER_COLUMNS}"),
     )
+    dashboard = ("scheduler", "dashboard", "--serve", f"--port={ports['dashboard']}")
     programs = [
         _launched(state_dir, "watcher", 30, ("scheduler", "watch"), environment),
         _launched(state_dir, "flower", 40, flower, environment),
+        _launched(state_dir, "dashboard", 45, dashboard, environment),
     ]
     if n_workers > 0:
         arguments = ("worker", "--processes", str(n_workers), "--name", name)

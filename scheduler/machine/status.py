@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from scheduler.free_ports import LOOPBACK
@@ -38,9 +39,11 @@ def find_endpoints(settings: Settings) -> Endpoints:
     if settings.broker_url is None and "redis" not in running:
         raise ServiceError("Redis is not running on this machine: start the services with `make sweep`")
     endpoints = endpoints_of(settings, state)
-    if "flower" in running:
-        return endpoints
-    return Endpoints(endpoints.database_url, endpoints.broker_url, settings.flower_url)
+    return replace(
+        endpoints,
+        flower_url=endpoints.flower_url if "flower" in running else settings.flower_url,
+        dashboard_url=endpoints.dashboard_url if "dashboard" in running else settings.dashboard_url,
+    )
 
 
 def database_folder(settings: Settings) -> Path | None:
@@ -63,7 +66,7 @@ def services_status(settings: Settings) -> list[ServiceStatus]:
     programs = supervisor.states() if supervisor else {}
     ports = state.ports if state else {}
     lines = []
-    for name in ("postgres", "redis", "watcher", "flower", "worker"):
+    for name in ("postgres", "redis", "watcher", "flower", "dashboard", "worker"):
         if name == "postgres" and settings.database_url is not None:
             is_up = can_connect(settings.database_url) is None
             lines.append(_external(name, database_address(settings.database_url), is_up=is_up))
@@ -127,6 +130,7 @@ def endpoints_of(settings: Settings, state: ServicesState | None) -> Endpoints:
         database_url=settings.database_url or database_url(ports["postgres"], passwords["postgres"]),
         broker_url=settings.broker_url or broker_url(ports["redis"], passwords["redis"]),
         flower_url=f"http://{LOOPBACK}:{ports['flower']}" if "flower" in ports else None,
+        dashboard_url=f"http://{LOOPBACK}:{ports['dashboard']}" if "dashboard" in ports else None,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from shared.errors import SpecError
 from shared.plain_text import shortened
+from shared.store.page.report import ReportPlan
 
 Parameters = Mapping[str, Any]
 _LARGEST_INTEGER = 2**31 - 1
@@ -23,6 +24,11 @@ class Links(Protocol):
         ...
 
 
+def _in_no_report(plan: ReportPlan) -> Sequence[Parameters]:
+    del plan
+    return ()
+
+
 @dataclass(frozen=True)
 class View:
     """One view; `name` is also that of its template and of its file of SQL.
@@ -30,6 +36,7 @@ class View:
     `path` is its address. A number may be a part of it, `{sweep_id}`; texts come after `?`, where a slash or
     two dots mean themselves. `read` asks the database, and raises SpecError where there is nothing of that
     name. `build` is pure: it turns the records into what the template is given, live and in a report.
+    `of_report` says with which parameters it is in a report.
     """
 
     name: str
@@ -37,6 +44,7 @@ class View:
     read: Callable[[Engine, Parameters], Any]
     build: Callable[[Any], Mapping[str, Any]]
     parameters: Mapping[str, Literal["integer", "text", "integers"]] = field(default_factory=dict)
+    of_report: Callable[[ReportPlan], Sequence[Parameters]] = _in_no_report
 
     def parse(self, given: Mapping[str, str]) -> dict[str, Any]:
         """The parameters of an address with their types, None where it has none; others are left out.

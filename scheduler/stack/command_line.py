@@ -15,6 +15,8 @@ _COMMANDS: Mapping[str, Callable[[], int]] = {
     "status": commands.status,
     "logs": commands.logs,
     "flower": commands.flower,
+    "dashboard": commands.dashboard,
+    "report": commands.report,
     "is-up": commands.is_up,
 }
 

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from scheduler.report_file import write_report
 from scheduler.stack.engine import (
     ROOT,
     StackError,
@@ -31,6 +32,7 @@ from scheduler.stack.env_file import (
     set_in_env_file,
 )
 from shared.ending import run_in_foreground
+from shared.errors import SpecError
 
 # Options of the product's commands that are passed on into the container.
 _PASSED = (
@@ -69,7 +71,8 @@ def up() -> int:
     env = read_env_file()
     address = _address(env)
     _say(f"Up with {n_workers} worker containers. Next: make sweep")
-    _say(f"Flower:   {_flower_line(env)}")
+    _say(f"Page:     {_line_of(env, 'DASHBOARD', '5556')}")
+    _say(f"Flower:   {_line_of(env, 'FLOWER', '5555')}")
     _say(f"Postgres: {address}:{env['POSTGRES_PORT']}, user and database recsweep, or: make psql")
     _say(f"Metrics:  http://{address}:{env['SCHEDULER_PORT']}/metrics")
     return 0
@@ -79,7 +82,7 @@ def down() -> int:
     """Stop and remove the containers; with VOLUMES=1 everything stored too."""
     project_name()
     is_all = bool(os.environ.get("VOLUMES"))
-    check([*find_compose(), "down", "--remove-orphans", *(["--volumes"] if is_all else [])])
+    check([*_compose(), "down", "--remove-orphans", *(["--volumes"] if is_all else [])])
     _say("Stopped, and all results deleted." if is_all else "Stopped. The results stay: make up")
     return 0
 
@@ -108,13 +111,36 @@ def logs() -> int:
     """The last lines of every container's log, or the log of one trial (TRIAL=label)."""
     if os.environ.get("TRIAL"):
         return run(["logs"])
-    command = [*find_compose(), "logs", "--no-color", "--tail", "25"]
+    command = [*_compose(), "logs", "--no-color", "--tail", "25"]
     return run_in_foreground(command, os.environ, ROOT)
 
 
 def flower() -> int:
     """Print where Flower is."""
-    _say(_flower_line(read_env_file()))
+    _say(_line_of(read_env_file(), "FLOWER", "5555"))
+    return 0
+
+
+def dashboard() -> int:
+    """Print where the page is."""
+    _say(_line_of(read_env_file(), "DASHBOARD", "5556"))
+    return 0
+
+
+def report() -> int:
+    """A report, made in the scheduler's container, as a file in the current folder of this machine."""
+    passed = [word for name in ("SWEEP", "USERS") if os.environ.get(name) for word in ("--env", name)]
+    command = ["docker", "exec", *passed, _scheduler(), "python", "-m", "scheduler", "report", "--stdout"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        return done.returncode
+    name, _, text = done.stdout.decode().partition("\n")
+    path = Path(name).absolute()
+    try:
+        write_report(path, text)
+    except SpecError as error:
+        raise StackError(str(error)) from error
+    _say(str(path))
     return 0
 
 
@@ -157,7 +183,7 @@ def _prepare_data(environment: dict[str, str], *, scale: bool) -> None:
         is_changed |= _show_folder("SOURCE_DIR", path.parent, "/source")
         environment["DATASET"] = f"/source/{path.name}"
     if is_changed:
-        _start(find_compose(), _n_workers())
+        _start(_compose(), _n_workers())
     sweep = environment.get("SWEEP", "")
     if sweep.endswith(".toml") or "/" in sweep:
         environment["SWEEP"] = _copy_file(Path(sweep))
@@ -218,6 +244,13 @@ def _start(compose: list[str], n_workers: int) -> None:
     wait_until_healthy(project_name())
 
 
+def _compose() -> list[str]:
+    """How Compose is called; an .env of an older version gets what has been added since."""
+    compose = find_compose()
+    complete_env_file()
+    return compose
+
+
 def _n_workers() -> int:
     """WORKERS, else as many as there are, else one a core of the engine's host."""
     asked = os.environ.get("WORKERS")
@@ -241,8 +274,9 @@ def _address(env: dict[str, str]) -> str:
     return env.get("PUBLISH_ADDRESS") or "127.0.0.1"
 
 
-def _flower_line(env: dict[str, str]) -> str:
-    user, port = env.get("FLOWER_USER") or "recsweep", env.get("FLOWER_PORT") or "5555"
+def _line_of(env: dict[str, str], name: str, usual_port: str) -> str:
+    """Where a page is that asks for a password, and which."""
+    user, port = env.get(f"{name}_USER") or "recsweep", env.get(f"{name}_PORT") or usual_port
     return f"http://{_address(env)}:{port} (user {user}, password in {ENV_FILE})"
 
 

@@ -11,7 +11,13 @@ from shared.files import write_whole
 
 ENV_FILE = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
-USUAL_PORTS = {"POSTGRES_PORT": 5432, "REDIS_PORT": 6379, "FLOWER_PORT": 5555, "SCHEDULER_PORT": 9100}
+USUAL_PORTS = {
+    "POSTGRES_PORT": 5432,
+    "REDIS_PORT": 6379,
+    "FLOWER_PORT": 5555,
+    "DASHBOARD_PORT": 5556,
+    "SCHEDULER_PORT": 9100,
+}
 _N_PORTS_TRIED = 200
 _EMPTY = re.compile(r"^([A-Z_]+)=\s*$")
 _QUOTED = re.compile(r"""(["'])(.*)\1\s*(#.*)?$""")

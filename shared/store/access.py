@@ -1,20 +1,28 @@
-"""The role of analysts: reads results, writes nothing.
+"""The role of analysts, and that of the page, which is one of them: they read results and write nothing.
 
 It gets rights of its own and takes none from others. So it keeps what Postgres gives every role: temporary
 tables, and large objects once the session has switched the role's read-only default off.
 """
 
+import hashlib
+import hmac
+import secrets
 from typing import cast
 
 import psycopg2.extensions
 from psycopg2 import sql
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, text
 
 from shared.store.database import transaction
-from shared.store.grants import ANALYST, execute_named, grant_reading
+from shared.store.grants import ANALYST, execute_named, grant_reading, held_grants
 from shared.store.schema import RESULT_TABLES, VIEWS
 
-__all__ = ["ANALYST", "grant_analyst"]
+__all__ = ["ANALYST", "PAGE_READER", "ensure_page_reader", "grant_analyst"]
+
+# The page reads by a role of its own, so that a new password of the analysts does not shut it out.
+PAGE_READER = "recsweep_page"
+# Pages that start at once take turns. The number is our own choice, nothing else uses it.
+_ROLES_LOCK = 7_032_021
 
 _EXISTS = text("select exists (select from pg_roles where rolname = :role)")
 _ENTER = """
@@ -26,6 +34,12 @@ _LIMIT = """
     alter role {role} set default_transaction_read_only = on;
     alter role {role} set statement_timeout = '5min';
     alter role {role} set idle_in_transaction_session_timeout = '5min'
+"""
+_JOIN = """
+    grant {role} to {reader};
+    alter role {reader} set default_transaction_read_only = on;
+    alter role {reader} set statement_timeout = '30s';
+    alter role {reader} set idle_in_transaction_session_timeout = '1min'
 """
 _IS_WIDE = text("""
     select exists (
@@ -64,18 +78,49 @@ def grant_analyst(engine: Engine, password: str) -> None:
     with transaction(engine) as connection:
         _set_password(connection, password)
         _take_back_wide_grants(connection)
-        execute_named(connection, _ENTER)
-        grant_reading(connection, (*RESULT_TABLES, *VIEWS))
-        execute_named(connection, _LIMIT)
+        _let_read(connection)
 
 
-def _set_password(connection: Connection, password: str) -> None:
+def ensure_page_reader(engine: Engine) -> URL:
+    """Make the role that the page reads by, a member of the analysts, and give how to connect as it.
+
+    Its password follows from that of DATABASE_URL, so that nothing has to be kept, and several pages of one
+    database agree; where that has none, it is a new one. A right that somebody took from the analysts stays
+    taken. Raises StoreError when the role of DATABASE_URL may not create roles.
+    """
+    password = _page_password(engine.url)
+    with transaction(engine) as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _ROLES_LOCK})
+        if not connection.scalar(_EXISTS, {"role": ANALYST}):
+            execute_named(connection, "create role {role} nologin")
+        if not any(held.is_readable for held in held_grants(connection, (*RESULT_TABLES, *VIEWS)).values()):
+            _let_read(connection)
+        _set_password(connection, password, PAGE_READER)
+        execute_named(connection, _JOIN, reader=PAGE_READER)
+    url = engine.url.difference_update_query(["user", "password"])
+    return url.set(username=PAGE_READER, password=password)
+
+
+def _page_password(url: URL) -> str:
+    secret = str(url.password or url.query.get("password") or "")
+    if not secret:
+        return secrets.token_hex(32)
+    return hmac.new(secret.encode(), PAGE_READER.encode(), hashlib.sha256).hexdigest()
+
+
+def _let_read(connection: Connection) -> None:
+    execute_named(connection, _ENTER)
+    grant_reading(connection, (*RESULT_TABLES, *VIEWS))
+    execute_named(connection, _LIMIT)
+
+
+def _set_password(connection: Connection, password: str, role: str = ANALYST) -> None:
     raw_connection = cast(psycopg2.extensions.connection, connection.connection.driver_connection)
     # The server gets, and logs, a verifier instead of the password.
-    verifier = psycopg2.extensions.encrypt_password(password, ANALYST, raw_connection, "scram-sha-256")
-    verb = "alter" if connection.scalar(_EXISTS, {"role": ANALYST}) else "create"
+    verifier = psycopg2.extensions.encrypt_password(password, role, raw_connection, "scram-sha-256")
+    verb = "alter" if connection.scalar(_EXISTS, {"role": role}) else "create"
     statement = sql.SQL(verb + " role {role} login password {verifier}").format(
-        role=sql.Identifier(ANALYST), verifier=sql.Literal(verifier)
+        role=sql.Identifier(role), verifier=sql.Literal(verifier)
     )
     connection.exec_driver_sql(statement.as_string(raw_connection))
 

@@ -28,7 +28,7 @@ def test_sweep_says_its_data_plan_progress_and_leaderboard(swept):
     assert f"{N_TRIALS} of {N_TRIALS} trials succeeded" in swept
     for label in ("concatenate_8_4_1_epochs1", "dot_8_4_1_epochs1", "baseline_user_item_bias"):
         assert label in swept
-    for hint in ("Flower:", "make psql", "Models:"):
+    for hint in ("Flower:", "Page:", "make psql", "Models:"):
         assert hint in swept
 
 
@@ -89,7 +89,7 @@ def test_recommend_shows_both_tables_of_a_user(make, select):
 def test_status_shows_services_and_progress(make, swept):
     result = make("status")
     assert result.returncode == 0
-    for word in ("postgres", "redis", "worker", "flower", "watcher", "smoke", "succeeded"):
+    for word in ("postgres", "redis", "worker", "flower", "dashboard", "watcher", "smoke", "succeeded"):
         assert word in result.stdout
 
 

@@ -58,6 +58,7 @@ QUESTIONS = [
     ["logs"],
     ["logs", f"TRIAL={LABEL}"],
     ["flower"],
+    ["dashboard"],
 ]
 CHANGES = [
     ["promote", f"TRIAL={LABEL}", "NOTE=because [/of] it"],

@@ -22,7 +22,7 @@ from tests.benchmarks.report import MISSED, print_heading
 
 PARTS = (
     *("fit", "limit", "growth", "sizes", "reading", "compile", "sweep", "writing", "store", "verdicts"),
-    *("peers", "recommend"),
+    *("peers", "tuners", "recommend"),
     # The bars of lists and predictions, beside the peers.
     *("families", "factors", "sampling", "shipped"),
 )

@@ -101,7 +101,13 @@ class Cluster:
         settings = self.settings(state, **values)
         settings.state_dir.mkdir(exist_ok=True)
         endpoints = Endpoints(self.database_url, self.broker_url, None)
-        programs = own_programs(settings, settings.state_dir, endpoints, n_processes, free_port())
+        programs = own_programs(
+            settings,
+            settings.state_dir,
+            endpoints,
+            n_processes,
+            {"flower": free_port(), "dashboard": free_port()},
+        )
         return Worker(next(one for one in programs if one.name == name), settings.state_dir, state)
 
     @property

@@ -13,12 +13,12 @@ from tests.compose.engine import say
 from tests.compose.stack import N_USERS, K, Stack
 
 N_SMOKE_TRIALS = 14
-SERVICES = {"postgres", "redis", "scheduler", "worker", "flower"}
+SERVICES = {"postgres", "redis", "scheduler", "worker", "flower", "dashboard"}
 
 
 def test_env_file_is_private_and_has_no_empty_secret(stack: Stack) -> None:
     assert (stack.folder / ".env").stat().st_mode & 0o777 == 0o600
-    for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD"):
+    for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "DASHBOARD_PASSWORD"):
         assert len(stack.env[name]) == 48
 
 
@@ -40,26 +40,26 @@ def test_ports_are_those_of_this_machine_alone(stack: Stack) -> None:
         for ports in (container["NetworkSettings"]["Ports"] or {}).values()
         for one in ports or ()
     ]
-    assert len(bound) == 4
+    assert len(bound) == 5
     assert set(bound) == {"127.0.0.1"}
 
 
 def test_no_password_is_in_a_list_of_processes(stack: Stack) -> None:
     shown = stack.engine.docker("ps", "--no-trunc", "--format", "{{.Command}}")
     shown += subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-    for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD"):
+    for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "DASHBOARD_PASSWORD"):
         assert stack.env[name] not in shown
 
 
 def test_our_containers_are_not_root_and_cannot_change_the_image(stack: Stack) -> None:
-    for service in ("scheduler", "worker", "flower"):
+    for service in ("scheduler", "worker", "flower", "dashboard"):
         assert stack.execute(service, "id", "-u") == "10001"
         assert "read-only" in stack.execute(service, "sh", "-c", "touch /app/x 2>&1 || true").lower()
     assert stack.execute("redis", "id", "-un") == "redis"
 
 
 def test_scheduler_and_flower_do_not_load_tensorflow(stack: Stack) -> None:
-    for service in ("scheduler", "flower", "worker"):
+    for service in ("scheduler", "flower", "dashboard", "worker"):
         maps = stack.execute(service, "sh", "-c", "cat /proc/[0-9]*/maps 2>/dev/null || true")
         assert "libtensorflow" not in maps
 
@@ -119,6 +119,14 @@ def test_flower_asks_for_a_password_and_changes_nothing(stack: Stack) -> None:
     assert any("concatenate_8_4_1_epochs1" in task["args"] for task in tasks)
     apply = "/api/task/async-apply/train_architecture"
     assert stack.ask("FLOWER_PORT", apply, password=password, data=b'{"args": [1, "x"]}')[0] == 403
+
+
+def test_the_page_asks_for_a_password_and_shows_sweeps(stack: Stack) -> None:
+    assert stack.env["DASHBOARD_PORT"] in stack.make("dashboard")
+    assert stack.ask("DASHBOARD_PORT", "/")[0] == 401
+    status, body = stack.ask("DASHBOARD_PORT", "/", password=stack.env["DASHBOARD_PASSWORD"])
+    assert status == 200
+    assert "<h1>Sweeps</h1>" in body
 
 
 def test_metrics_of_watcher_and_flower(stack: Stack) -> None:

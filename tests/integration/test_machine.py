@@ -47,6 +47,7 @@ def test_all_services_run_and_are_listed(running: Settings) -> None:
     assert f"@{statuses['postgres'].address}/" in endpoints.database_url
     assert f"@{statuses['redis'].address}/" in endpoints.broker_url
     assert endpoints.flower_url == f"http://{statuses['flower'].address}"
+    assert endpoints.dashboard_url == f"http://{statuses['dashboard'].address}"
 
 
 def test_no_command_line_shows_a_password(running: Settings) -> None:
@@ -113,7 +114,12 @@ def test_changed_code_restarts_what_runs_it(running: Settings, monkeypatch: pyte
     monkeypatch.setattr(programs, "code_version", lambda: "0.0.0+edited")
     ensure_services(running)
     after = pids_of(running)
-    assert {name for name in before if before[name] != after[name]} == {"worker", "watcher", "flower"}
+    assert {name for name in before if before[name] != after[name]} == {
+        "worker",
+        "watcher",
+        "flower",
+        "dashboard",
+    }
 
 
 @pytest.mark.parametrize("victim", ["postgres", "redis", "supervisor"])

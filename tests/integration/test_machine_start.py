@@ -72,7 +72,7 @@ def test_given_urls_start_no_embedded_server(
     assert (endpoints.database_url, endpoints.broker_url) == (empty_database_url, broker_url)
     states = {status.name: status.state for status in services_status(settings)}
     assert states["postgres"] == states["redis"] == "external"
-    assert states["worker"] == states["watcher"] == states["flower"] == "running"
+    assert states["worker"] == states["watcher"] == states["flower"] == states["dashboard"] == "running"
     assert query(endpoints, "select count(*) from trials") == [(0,)]
 
 

@@ -1,7 +1,6 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright, over a made-up database."""
 
 import os
-import shutil
 import socket
 import threading
 import time
@@ -15,8 +14,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine
 
 from scheduler.page.application import create_application
+from tests.real_data import find_browser
 
-CHROMIUM = shutil.which("chromium")
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 # Screenshots to look at are kept where this says.
 SHOTS = os.environ.get("SCREENSHOTS")
@@ -24,10 +23,11 @@ SHOTS = os.environ.get("SCREENSHOTS")
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM
+    executable = find_browser()
+    assert executable
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else []
+            executable_path=executable, args=["--no-sandbox"] if os.geteuid() == 0 else []
         )
         yield browser
         browser.close()

@@ -12,7 +12,7 @@ from shared.errors import ServiceError
 
 @pytest.fixture(autouse=True)
 def _no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT"):
+    for name in ("POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT", "DASHBOARD_PORT"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILES = ("docker-compose.yml", "deploy/docker-compose.worker.yml")
-OURS = ("scheduler", "worker", "flower")
+OURS = ("scheduler", "worker", "flower", "dashboard")
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(:[-?][^}]*)?\}")
 
 
@@ -27,8 +27,8 @@ def _services(file: str = "docker-compose.yml") -> dict[str, dict[str, Any]]:
     return services
 
 
-def test_the_stack_has_its_five_services() -> None:
-    assert set(_services()) == {"postgres", "redis", "scheduler", "worker", "flower"}
+def test_the_stack_has_its_six_services() -> None:
+    assert set(_services()) == {"postgres", "redis", "scheduler", "worker", "flower", "dashboard"}
 
 
 @pytest.mark.parametrize("name", _services())

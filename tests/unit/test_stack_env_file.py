@@ -9,8 +9,8 @@ from scheduler.stack import env_file
 from scheduler.stack.env_file import complete_env_file, read_env_file, set_in_env_file
 
 EXAMPLE = env_file.EXAMPLE
-PORTS = ("POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT", "SCHEDULER_PORT")
-PASSWORDS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD")
+PORTS = ("POSTGRES_PORT", "REDIS_PORT", "FLOWER_PORT", "DASHBOARD_PORT", "SCHEDULER_PORT")
+PASSWORDS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "DASHBOARD_PASSWORD")
 
 
 def test_a_new_file_is_private_and_complete(tmp_path: Path) -> None:
@@ -21,8 +21,8 @@ def test_a_new_file_is_private_and_complete(tmp_path: Path) -> None:
     passwords = {variables[name] for name in PASSWORDS}
     # 24 random bytes each, all different.
     assert {len(password) for password in passwords} == {48}
-    assert len(passwords) == 3
-    assert len({variables[name] for name in PORTS}) == 4
+    assert len(passwords) == 4
+    assert len({variables[name] for name in PORTS}) == 5
     assert variables["PUBLISH_ADDRESS"] == "127.0.0.1"
 
 

@@ -94,4 +94,5 @@ VIEW = View(
     read=_read,
     build=build,
     parameters={"sweep_id": "integer", "sort": "text", "all": "integer"},
+    of_report=lambda plan: ({"sweep_id": plan.sweep_id},),
 )

@@ -1,0 +1,117 @@
+"""Commands that show the page: where it is served, and a report of a sweep in one file."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.machine import ensure_services
+from scheduler.report_file import write_report
+from scheduler.verdicts.writing import ensure_verdicts
+from shared.console import console
+from shared.datasets import canonical_id
+from shared.errors import ServiceError, SpecError, StoreError, StoreUnavailable
+from shared.settings import Settings, load_settings
+from shared.store.access import ensure_page_reader
+from shared.store.database import create_engine
+from shared.store.page.report import plan_report
+
+
+@click.command()
+@SWEEP_OPTION
+@click.option("--users", envvar="USERS", default=None, help="Ids of users to show, such as 1,2; default ten.")
+@click.option("--stdout", "to_stdout", is_flag=True, help="Its name, then its text; no file.")
+def report(sweep_name: str | None, users: str | None, to_stdout: bool) -> None:
+    """Write the page of the latest sweep into one HTML file, and print its path."""
+    from scheduler.page.report import report_name, report_of  # noqa: PLC0415  Slow to load.
+
+    user_ids = None if users is None else _parse_users(users)
+    engine, _ = open_store()
+    sweep = require_sweep(engine, sweep_name)
+    ensure_verdicts(engine, sweep)
+    plan = plan_report(engine, sweep.sweep_id, sweep.dataset_name, user_ids)
+    name, text = report_name(sweep.name), report_of(engine, plan)
+    if to_stdout:
+        sys.stdout.write(f"{name}\n{text}")
+        return
+    write_report(Path(name), text)
+    console.print(str(Path(name).absolute()))
+
+
+@click.command()
+@click.option("--serve", is_flag=True, help="Serve it until stopped (a service; `make sweep` starts it).")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5556, show_default=True)
+@click.option(
+    "--basic-auth", envvar="DASHBOARD_BASIC_AUTH", default=None, help="user:password for everybody."
+)
+@click.option("--hosts", envvar="DASHBOARD_HOSTS", default="", help="Further names of this machine: a,b.")
+def dashboard(serve: bool, address: str, port: int, basic_auth: str | None, hosts: str) -> None:
+    """Print the URL of the page, and start the services where they do not run."""
+    settings = load_settings()
+    if serve:
+        _serve(settings, address, port, basic_auth, hosts)
+        return
+    console.print(_find_page(settings))
+
+
+def _find_page(settings: Settings) -> str:
+    try:
+        _, endpoints = open_store(settings)
+    except ServiceError:
+        endpoints = None
+    if endpoints is None or endpoints.dashboard_url is None:
+        endpoints = ensure_services(settings)
+    if endpoints.dashboard_url is None:
+        raise ServiceError("the page does not run on this machine: `make logs` shows why, or where it does")
+    return endpoints.dashboard_url
+
+
+def _serve(settings: Settings, address: str, port: int, basic_auth: str | None, hosts: str) -> None:
+    import uvicorn  # noqa: PLC0415  Slow to load.
+
+    from scheduler.page.application import create_application  # noqa: PLC0415
+
+    if basic_auth is not None and not all(basic_auth.partition(":")):
+        raise SpecError("DASHBOARD_BASIC_AUTH must have the form user:password; it does not")
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    names = [name.strip() for name in hosts.split(",") if name.strip()]
+    application = create_application(create_engine(_reader_url(settings)), basic_auth, names)
+    uvicorn.run(
+        application,
+        host=address,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=3,
+    )
+
+
+def _reader_url(settings: Settings) -> str:
+    """Of a role that may only read: the one that was given, else one that is made; nobody else's."""
+    if settings.dashboard_database_url:
+        return settings.dashboard_database_url
+    engine, _ = open_store(settings)
+    try:
+        return ensure_page_reader(engine).render_as_string(hide_password=False)
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        raise StoreError(
+            f"the page reads by a role of its own, which DATABASE_URL cannot make: {error}; let it create "
+            "roles, or set DASHBOARD_DATABASE_URL to the URL of a role that may only read"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _parse_users(users: str) -> list[str]:
+    ids = [canonical_id(one) for one in users.split(",") if one.strip()]
+    if not ids:
+        raise SpecError(f"USERS must be ids of users, separated by commas, such as 1,2; got {users!r}")
+    return ids
