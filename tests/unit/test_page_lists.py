@@ -105,7 +105,7 @@ def test_hits_of_the_evaluated_list_follow_from_precision_and_recall() -> None:
 
 def test_titles_with_markup_are_escaped_and_a_report_leaves_out_views_it_has_not() -> None:
     records = replace(RECORDS, lists=(line(1, 1, "<b>", title=HOSTILE_TITLE),), user_id="<i>")
-    context = {**user_view.build(user_view.Shown(records, OwnRatings())), "is_live": False}
+    context = {**user_view.build(user_view.Shown(records, OwnRatings())), "is_report": True}
     page = render("user.html", live_link, context)
     assert "<script" not in page
     assert "&lt;script&gt;" in page

@@ -156,7 +156,7 @@ def _bars_spec(x: str, y: str, is_time: bool) -> dict[str, Any]:
 
 
 def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:
-    records = read_data(engine, parameters["dataset_id"])
+    records = read_data(engine, parameters.get("dataset_id"), parameters.get("sweep_id"))
     version = records.shown
     if version is None:
         return Shown(records, Described())
@@ -165,4 +165,12 @@ def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:
     return Shown(records, described(place, protocol))
 
 
-VIEW = View(name="data", path="/data", read=_read, build=build, parameters={"dataset_id": "integer"})
+VIEW = View(
+    name="data",
+    path="/data",
+    read=_read,
+    build=build,
+    # The data set of a sweep, where that is named.
+    parameters={"dataset_id": "integer", "sweep_id": "integer"},
+    of_report=lambda plan: ({"sweep_id": plan.sweep_id},),
+)

@@ -181,4 +181,5 @@ VIEW = View(
     read=_read,
     build=build,
     parameters={"trial_id": "integer"},
+    of_report=lambda plan: tuple({"trial_id": one} for one in plan.trial_ids),
 )
