@@ -17,6 +17,10 @@ select
     counted.n_sweeps,
     newest.sweep_id as newest_sweep_id,
     newest.protocol as newest_protocol,
+    exists (
+        select from sweeps
+        where sweeps.dataset_id = datasets.dataset_id and sweeps.sweep_id = cast(:sweep_id as integer)
+    ) as is_of_sweep,
     logged.log_url
 from datasets
 left join forgotten_counts using (dataset_id)

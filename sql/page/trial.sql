@@ -221,7 +221,7 @@ select
     most_listed.n_first,
     most_listed.n_ratings
 from most_listed
-order by item_id is not null, n_lists desc, item_id, tenth;
+order by n_lists desc, item_id, tenth;
 
 -- against: with which trial of its sweep is it compared: the leader, or of the leader the next best?
 select ranked_trials.trial_id, trials.label

@@ -70,7 +70,7 @@ def spread_of(tenths: Sequence[Tenth]) -> Chart | None:
         spec=_spread_spec(),
         columns=("tenth", "share", "listed"),
         rows=[[one.tenth, one.n_lists / total, one.n_listed / one.n_items] for one in tenths],
-        note="1 is the tenth with most ratings. A model that favours nobody's hits has bars of 10 %.",
+        note="1 is the tenth with most ratings. If all items were recommended alike, each bar would be at 10 %.",
     )
 
 

@@ -51,11 +51,12 @@ def _facts(records: DataRecords, told: Described) -> list[str]:
     version, catalogue = records.shown, records.catalogue
     if version is None or catalogue is None:
         return []
+    each = version.n_ratings / max(1, version.n_users)
     density = version.n_ratings / max(1, version.n_users * version.n_items)
     of_pairs = f"{density:.2%} of all pairs of a user and an item have one"
     facts = [
         f"{version.n_ratings:,} ratings from {version.rating_min:g} to {version.rating_max:g}; {of_pairs}.",
-        f"{version.n_users:,} users with {version.n_ratings / max(1, version.n_users):.0f} ratings each, as a mean.",
+        f"{version.n_users:,} users, {each:.0f} ratings each on average.",
         f"{catalogue.n_items:,} items, {catalogue.n_items - catalogue.n_rated:,} of them without a rating, "
         f"{catalogue.n_untitled:,} without a title, "
         f"{catalogue.n_items - catalogue.n_with_genres:,} without genres.",
@@ -155,7 +156,7 @@ def _bars_spec(x: str, y: str, is_time: bool) -> dict[str, Any]:
 
 
 def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:
-    records = read_data(engine, parameters["dataset_id"])
+    records = read_data(engine, parameters.get("dataset_id"), parameters.get("sweep_id"))
     version = records.shown
     if version is None:
         return Shown(records, Described())
@@ -164,4 +165,12 @@ def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:
     return Shown(records, described(place, protocol))
 
 
-VIEW = View(name="data", path="/data", read=_read, build=build, parameters={"dataset_id": "integer"})
+VIEW = View(
+    name="data",
+    path="/data",
+    read=_read,
+    build=build,
+    # The data set of a sweep, where that is named.
+    parameters={"dataset_id": "integer", "sweep_id": "integer"},
+    of_report=lambda plan: ({"sweep_id": plan.sweep_id},),
+)

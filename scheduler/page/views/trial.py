@@ -78,7 +78,7 @@ def lead_of(trial: TrialFacts) -> str:
         return f"It failed: {trial.error_reason}."
     if trial.status == "stopped":
         return (
-            f"It was stopped after epoch {trial.stopped_epoch}: it had reached {number(trial.stopped_value)}, "
+            f"It was stopped after epoch {trial.stopped_epoch}: it reached {number(trial.stopped_value)}, "
             f"and would have had to reach {number(trial.stopped_against)}."
         )
     if trial.status != "succeeded":
@@ -181,4 +181,5 @@ VIEW = View(
     read=_read,
     build=build,
     parameters={"trial_id": "integer"},
+    of_report=lambda plan: tuple({"trial_id": one} for one in plan.trial_ids),
 )

@@ -120,4 +120,7 @@ VIEW = View(
     read=_read,
     build=build,
     parameters={"user_id": "text", "trials": "integers", "sweep_id": "integer"},
+    of_report=lambda plan: tuple(
+        {"user_id": one, "trials": None, "sweep_id": plan.sweep_id} for one in plan.user_ids
+    ),
 )

@@ -32,6 +32,7 @@ class Version:
     n_sweeps: int
     newest_sweep_id: int | None
     newest_protocol: Mapping[str, Any] | None
+    is_of_sweep: bool
     log_url: str | None
 
 
@@ -74,17 +75,29 @@ class DataRecords:
     genres: tuple[GenreLine, ...] = ()
 
 
-def read_data(engine: Engine, dataset_id: int | None) -> DataRecords:
-    """The stored versions, one of them in full: the newest, or that of the id, else SpecError."""
+def read_data(engine: Engine, dataset_id: int | None, sweep_id: int | None = None) -> DataRecords:
+    """The stored versions, one of them in full: that of the id, or of the sweep, else the newest.
+
+    Raises SpecError where there is none of this id or sweep.
+    """
     with reading(engine) as database:
-        versions = tuple(Version(**row._mapping) for row in database.rows("data", "versions"))
-        if not versions and dataset_id is None:
+        versions = tuple(
+            Version(**row._mapping) for row in database.rows("data", "versions", sweep_id=sweep_id)
+        )
+        if not versions and dataset_id is None and sweep_id is None:
             return DataRecords(())
-        shown = [one for one in versions if dataset_id in (None, one.dataset_id)]
-        if not shown:
-            raise SpecError(
-                f"there is no data set {dataset_id} in the database: it was never stored, or is gone"
+        shown = [
+            one
+            for one in versions
+            if (
+                one.dataset_id == dataset_id
+                if dataset_id is not None
+                else one.is_of_sweep or sweep_id is None
             )
+        ]
+        if not shown:
+            asked = f"data set {dataset_id}" if dataset_id is not None else f"sweep {sweep_id}"
+            raise SpecError(f"there is no {asked} in the database: it was never stored, or is gone")
         key = {"dataset_id": shown[0].dataset_id}
         return DataRecords(
             versions=versions,

@@ -1,0 +1,223 @@
+"""The views of a trial, a user, an item and the data over a real database, asked as a browser asks."""
+
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+from sqlalchemy import Engine, text
+
+from scheduler.page.views import VIEWS
+from shared.datasets import split_ratings
+from shared.domain.protocol import Protocol
+from shared.store.page import view_sql
+from tests.page_client import PageClient
+from tests.page_lists import ARABIC_ID, LONG_ID, ODD_ID, ListSweep, remove_lists_of, store_lists
+from tests.page_samples import HOSTILE_TITLE, K, sample_dataset, store_failed_sweep, store_running_sweep
+
+VIEW_NAMES = ("user", "item", "data")
+
+
+@pytest.fixture
+def client(engine: Engine) -> PageClient:
+    return PageClient(engine)
+
+
+@pytest.fixture
+def lists(engine: Engine, tmp_path: Path) -> ListSweep:
+    return store_lists(engine, tmp_path)
+
+
+def test_without_anything_stored_each_view_says_what_to_do(client: PageClient) -> None:
+    for path in ("/user", "/user?user_id=1", "/item", "/item?q=x", "/data"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "make sweep" in answer.text
+
+
+def test_a_trial_shows_its_place_settings_and_files(client: PageClient, lists: ListSweep) -> None:
+    page = client.get(f"/trials/{lists.trial_ids['ease']}").text
+    assert "Place 2 of 6 by ndcg@20" in page
+    assert "l2" in page
+    assert "attempt-1/" in page
+    assert "End of its log" in page
+    assert "Items in most of its lists" in page
+    assert "For whom it is better" in page
+
+
+def test_open_and_failed_trials_are_shown_as_far_as_they_are(client: PageClient, engine: Engine) -> None:
+    dataset = sample_dataset()
+    running, failed = store_running_sweep(engine, dataset), store_failed_sweep(engine, dataset)
+    with engine.connect() as connection:
+        found = connection.execute(text("select status, trial_id from trials order by trial_id")).all()
+    pages = {status: client.get(f"/trials/{trial_id}") for status, trial_id in found}
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert "It is running" in pages["running"].text
+    assert "It is queued" in pages["queued"].text
+    assert "It failed: out_of_memory" in pages["failed"].text
+    assert running.sweep_id != failed.sweep_id
+
+
+@pytest.mark.parametrize(
+    "path", ["/trials/999", "/user?trials=999", "/item?trials=999", "/data?dataset_id=9"]
+)
+def test_what_is_not_there_is_told_with_404(client: PageClient, lists: ListSweep, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "there is no" in answer.text
+
+
+def test_more_than_four_trials_are_refused(client: PageClient, lists: ListSweep) -> None:
+    named = ",".join(str(one) for one in lists.trial_ids.values())
+    answer = client.get(f"/user?user_id=5&trials={named}")
+    assert answer.status_code == 404
+    assert "at most 4 trials" in answer.text
+
+
+def test_the_served_trial_comes_first_and_other_families_after_it(
+    client: PageClient, lists: ListSweep
+) -> None:
+    page = client.get("/user?user_id=5").text
+    labels = [
+        page.index(f"/trials/{lists.trial_ids[one]}") for one in ("weighted_als", "ease", "item_knn", "tower")
+    ]
+    assert labels == sorted(labels)
+    assert f"/trials/{lists.trial_ids['item_popularity']}" not in page
+
+
+@pytest.mark.parametrize("user_id", [ARABIC_ID, LONG_ID, ODD_ID])
+def test_ids_of_any_text_are_found_by_the_links_to_them(
+    client: PageClient, lists: ListSweep, user_id: str
+) -> None:
+    answer = client.get(VIEWS["user"].address({"user_id": user_id}))
+    assert answer.status_code == 200
+    assert "would stand" in answer.text
+    assert "Nobody has the id" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "user_id", ["nobody", "../../etc", "x'; drop table trials; --", HOSTILE_TITLE, 300 * "ب"]
+)
+def test_a_user_who_does_not_exist_is_told_and_others_are_named(
+    client: PageClient, lists: ListSweep, user_id: str
+) -> None:
+    page = client.get(f"/user?user_id={quote(user_id, safe='')}").text
+    assert "Nobody has the id" in page
+    assert "Some users" in page
+    assert HOSTILE_TITLE not in page
+
+
+def test_held_out_items_are_those_of_the_split(client: PageClient, lists: ListSweep) -> None:
+    dataset = lists.dataset
+    split = split_ratings(dataset, Protocol(k=K, objective=f"ndcg@{K}", test_fraction=0.1))
+    users = dataset.user_index
+    user = next(
+        u for u in range(5, 60) if {u} <= set(users[split.test]) and {u} <= set(users[split.validation])
+    )
+    n_held_out = sum((users[part] == user).sum() for part in (split.validation, split.test))
+    page = client.get(f"/user?user_id={dataset.user_ids[user]}").text
+    assert f"12 items, of which {n_held_out} were held out" in page
+    assert page.count(">held out</span>") == n_held_out
+
+
+def test_where_the_ratings_cannot_be_read_the_page_says_so(client: PageClient, engine: Engine) -> None:
+    store_lists(engine)
+    page = client.get("/user?user_id=5").text
+    assert "The prepared ratings cannot be read here" in page
+    assert "as the database has them" in page
+    assert "cannot be read" in client.get("/data").text
+
+
+def test_after_somebody_was_forgotten_nobody_says_what_was_held_out(
+    client: PageClient, engine: Engine, lists: ListSweep
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("insert into forgotten_users (dataset_id, user_hash) values (1, :hash)"), {"hash": "0" * 64}
+        )
+    page = client.get("/user?user_id=5").text
+    assert "Users were forgotten" in page
+    assert "held out</span>" not in page
+    assert "1 user was forgotten" in client.get("/data").text
+
+
+def test_removed_lists_are_told(client: PageClient, engine: Engine, lists: ListSweep) -> None:
+    trial_id = lists.trial_ids["ease"]
+    remove_lists_of(engine, trial_id)
+    for path in (
+        f"/trials/{trial_id}",
+        f"/user?user_id=nobody&trials={trial_id}",
+        f"/item?item_id=10&trials={trial_id}",
+    ):
+        assert client.get(path).status_code == 200
+    assert "Its lists were removed" in client.get(f"/trials/{trial_id}").text
+    assert "Its lists were removed" in client.get(f"/item?item_id=10&trials={trial_id}").text
+
+
+def test_an_item_shows_who_gets_it_as_the_table_has_it(
+    client: PageClient, engine: Engine, lists: ListSweep
+) -> None:
+    trial_id = lists.trial_ids["ease"]
+    with engine.connect() as connection:
+        n_lists, best, mean = connection.execute(
+            text("""
+                select count(*), min(rank), round(avg(rank), 1)
+                from recommendations where trial_id = :trial_id and item_id = '100'
+            """),
+            {"trial_id": trial_id},
+        ).one()
+    page = client.get(f"/item?item_id=100&trials={trial_id}").text
+    cells = [str(n_lists), "60", f"{100 * n_lists / 60:.2f} %", str(best), str(mean)]
+    assert "".join(f'<td class="n">{one}</td>' for one in cells) in "".join(page.split("\n")).replace(
+        "  ", ""
+    )
+
+
+def test_similar_items_come_from_vectors_matrix_and_neighbours(client: PageClient, lists: ListSweep) -> None:
+    page = client.get("/item?item_id=40").text
+    for measure in ("cosine of the vectors", "weight for whoever has the item", "By similarity"):
+        assert measure in page
+    # Item 4 is next to item 3, whose id is 40.
+    assert page.count("Item 4</bdi>") >= 3
+    assert "towers keep their vectors in a Keras file" in page
+
+
+def test_items_are_found_by_title_and_id_and_a_percent_sign_means_itself(
+    client: PageClient, lists: ListSweep
+) -> None:
+    assert "Item 17" in client.get("/item?q=iTEM+17").text
+    assert "Item 6" in client.get("/item?q=70").text
+    assert "No item has" in client.get("/item?q=%25").text
+    assert "ألف ليلة" in client.get(f"/item?{urlencode({'q': 'ليلة'})}").text
+
+
+def test_a_title_that_is_markup_is_text(client: PageClient, lists: ListSweep) -> None:
+    for path in ("/item?item_id=10", "/item?q=script", "/user?user_id=30", "/user?user_id=20"):
+        page = client.get(path).text
+        assert "<script>window" not in page
+    assert "&lt;script&gt;window" in client.get("/item?item_id=10").text
+
+
+def test_the_data_are_described_as_make_data_does(client: PageClient, lists: ListSweep) -> None:
+    page = client.get("/data").text
+    assert "720 ratings from 1 to 5" in page
+    assert "Rated from 2001-09-09" in page
+    assert "leave last out" in page
+    assert lists.dataset.fingerprint[:8] in page
+
+
+@pytest.mark.parametrize("name", ["trial", *VIEW_NAMES])
+def test_the_statements_of_a_view_can_be_run_as_they_are_shown(
+    client: PageClient, engine: Engine, lists: ListSweep, name: str
+) -> None:
+    parameters = {
+        "trial_id": lists.trial_ids["ease"],
+        "trials": list(lists.trial_ids.values())[:3],
+        "user_id": "o'clock",
+        "item_id": "10",
+        "q": "it's",
+        "dataset_id": 1,
+    }
+    with engine.connect() as connection:
+        for statement in view_sql(name, parameters):
+            connection.exec_driver_sql(statement.sql.replace("%", "%%"))
+    assert client.get(f"/sql/{name}?trial_id=1").status_code == 200
