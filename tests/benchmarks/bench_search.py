@@ -104,7 +104,7 @@ def search_values(values: dict[str, float], method: str, seed: int) -> list[floa
     trials: list[Trial] = []
     proposals: list[Proposal] = []
     waiting: list[TrialConfig] = []
-    while len(trials) < len(values) // 2:
+    while len(trials) < len(values):
         step = propose(spec, growing(spec, trials, proposals))
         proposals += step.proposals
         waiting = list(step.configs)
