@@ -64,7 +64,7 @@ def _text(value: object) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _scalar_text(kind: type, value: object) -> str:
+def _scalar_text(kind: type, value: Any) -> str:  # noqa: ANN401
     """By its type too: 1, 1.0 and true are equal."""
     return shortened(str(value) if kind is str else json.dumps(value), 40)
 

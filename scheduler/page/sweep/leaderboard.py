@@ -1,5 +1,6 @@
 """The leaderboard as a table: columns that sort, intervals as lines, and what to say of each trial."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -160,7 +161,7 @@ class _Scale:
             for end in (one.lower, one.upper)
             if one.difference is not None and end is not None
         )
-        self._reach = ends[int(0.9 * (len(ends) - 1))] * 1.1 if ends else 1.0
+        self._reach = ends[math.ceil(0.9 * (len(ends) - 1))] * 1.1 if ends else 1.0
         has_below = any((one.lower or 0) < 0 for one in trials)
         has_above = any((one.upper or 0) > 0 for one in trials)
         self._low = -self._reach if has_below else 0.0
