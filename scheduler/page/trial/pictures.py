@@ -70,7 +70,7 @@ def spread_of(tenths: Sequence[Tenth]) -> Chart | None:
         spec=_spread_spec(),
         columns=("tenth", "share", "listed"),
         rows=[[one.tenth, one.n_lists / total, one.n_listed / one.n_items] for one in tenths],
-        note="1 is the tenth with most ratings. If all items were recommended alike, each bar would be at 10 %.",
+        note="1 is the tenth with most ratings. Were all recommended alike, each bar would be at 10 %.",
     )
 
 
@@ -130,9 +130,7 @@ def _spread_spec() -> dict[str, Any]:
         altair.Chart(rows)
         .mark_bar(color="--accent")
         .encode(
-            x=altair.X(
-                "tenth:O", title="tenth of the catalogue, 1: most rated", axis=altair.Axis(labelAngle=0)
-            ),
+            x=altair.X("tenth:O", title="tenth of the catalogue", axis=altair.Axis(labelAngle=0)),
             y=altair.Y("share:Q", title="share of all places", axis=altair.Axis(format="%")),
             tooltip=[
                 altair.Tooltip("tenth:O"),
