@@ -57,7 +57,7 @@ def _settings(trial: SweepTrial) -> Iterator[tuple[str, str]]:
             yield name.replace("_", " "), _text(value)
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:  # noqa: ANN401  Of JSON.
     if isinstance(value, list | dict):
         return shortened(json.dumps(value), 40)
     return _scalar_text(type(value), value)
