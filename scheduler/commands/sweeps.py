@@ -71,7 +71,7 @@ def sweep(  # noqa: PLR0917  Its options.
     plan = plan_of(spec, stored, proposals)
     if dry_run:
         _print_plan(spec, plan)
-        for line in describe_search(spec, plan.n_to_choose, dataset.n_ratings, workers or count_cores()):
+        for line in describe_search(spec, dataset.n_ratings, workers or count_cores(), plan.n_to_choose):
             console.print(line)
     _check_room(spec, plan, dataset, settings, workers or count_cores())
     if dry_run:
