@@ -69,7 +69,7 @@ up: ## start the stack in containers (docker-compose) [WORKERS=n]
 	@$(STACK) up
 
 .PHONY: data
-data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m or ratings.csv]
+data: $(SETUP) ## describe a data set and what a sweep would cost [DATASET=ml-1m or ratings.csv SWEEP=name SEARCH=tpe N=40]
 	@$(RECSWEEP) data
 
 .PHONY: sweep

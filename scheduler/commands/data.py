@@ -1,14 +1,17 @@
 """`make data`: what a data set is like, and what a sweep over it would cost; nothing is stored or started."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 import numpy as np
 
 from scheduler.commands.named_data import data_options, read_named_data
+from scheduler.commands.search_options import search_options
 from scheduler.sweep.expand import expand
 from scheduler.sweep.repeat_plan import dearest_repeats
 from scheduler.sweep.room import Lists, lists_of
+from scheduler.sweep.search.words import describe_search, expected_trials
 from scheduler.sweep.spec import find_sweep_file, read_spec
 from scheduler.sweep.suitable import suited_to
 from shared.console import console, describe_data, new_table
@@ -34,6 +37,7 @@ _BAR_WIDTH = 40
 @data_options
 @click.option("--sweep", "sweep_name", envvar="SWEEP", default="reference", help="Sweep file, for the cost.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(min=1), default=None, help="Task processes.")
+@search_options
 def data(  # noqa: PLR0917  Its options.
     asked: str | None,
     name: str | None,
@@ -41,10 +45,11 @@ def data(  # noqa: PLR0917  Its options.
     max_skipped: int | None,
     sweep_name: str,
     workers: int | None,
+    **search: Any,  # noqa: ANN401  `search_options`.
 ) -> None:
     """Describe the ratings of a data set, and what a sweep over them would cost."""
     settings = load_settings()
-    spec = read_spec(find_sweep_file(sweep_name))
+    spec = read_spec(find_sweep_file(sweep_name), search)
     dataset = read_named_data(asked, SourceOptions(name or None, on_error, max_skipped), settings)
     description = describe(dataset)
     console.print(f"Data {describe_data(dataset.name, is_synthetic=dataset.is_synthetic)}")
@@ -60,9 +65,12 @@ def data(  # noqa: PLR0917  Its options.
     except SpecError as error:
         console.print(f"No cost: {error}")
         return
-    configs, n_workers = expand(suited), workers or count_cores()
+    n_workers = workers or count_cores()
+    configs = [*expand(suited), *expected_trials(suited)]
     # The best are repeated; the most expensive may be the best.
     configs += dearest_repeats(suited.repeats, configs)
+    for line in describe_search(suited, dataset.n_ratings, n_workers):
+        console.print(line)
     kept = None if spec.repeats else spec.lists_kept
     lists = lists_of(len(configs), dataset.n_users, spec.protocol.k, kept=kept, n_workers=n_workers)
     for line in _costs(dataset, spec.name, configs, lists, n_workers):

@@ -77,7 +77,7 @@ def sweep(  # noqa: PLR0917  Its options.
     n_repeats = most_repeats(spec, asked_now, stored, plan.n_to_choose)
     if dry_run:
         _print_plan(spec, plan)
-        for line in describe_search(spec, plan.n_to_choose, dataset.n_ratings, workers or count_cores()):
+        for line in describe_search(spec, dataset.n_ratings, workers or count_cores(), plan.n_to_choose):
             console.print(line)
     for line in plan_lines(spec, n_repeats):
         console.print(line)

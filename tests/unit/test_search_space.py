@@ -9,7 +9,7 @@ from scheduler.sweep.expand import expand
 from scheduler.sweep.search.axes import Range
 from scheduler.sweep.search.counting import n_of
 from scheduler.sweep.search.space import space_of
-from scheduler.sweep.search.words import describe_search
+from scheduler.sweep.search.words import describe_search, expected_trials
 from scheduler.sweep.spec import parse_spec, read_spec
 from scheduler.sweep.suitable import suited_to
 from shared.domain.families.matrix_factorization import MatrixFactorization
@@ -176,10 +176,11 @@ def test_a_plan_says_what_a_search_would_choose_from():
         ],
         "search": {"method": "tpe", "n_trials": 40, "budget_minutes": 5},
     }
-    lines = describe_search(parse_spec(document, Path("sweep.toml")), 40, 1_000_209, 2)
+    lines = describe_search(parse_spec(document, Path("sweep.toml")), 1_000_209, 2)
     assert lines[:3] == [
         "Search tpe with seed 0, until 40 trials or 5 minutes: more combinations than it counts",
         "  ease: l2 1 to 9, dropout 0.0, 0.2",
         "  item_knn: one trial",
     ]
     assert lines[3].startswith("To choose: 40, about ")
+    assert len(expected_trials(parse_spec(document, Path("sweep.toml")))) == 40

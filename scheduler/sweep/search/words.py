@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scheduler.sweep.search.axes import Axis, Range
-from scheduler.sweep.search.counting import find_trials, n_of
+from scheduler.sweep.search.counting import find_trials, n_of, n_to_choose
 from scheduler.sweep.search.space import space_of
 from scheduler.sweep.spec import SweepSpec
 from shared.domain.trial import TrialConfig
@@ -14,8 +14,11 @@ from shared.store import Proposal, Trial
 _N_RATINGS_MEASURED = 1_000_209
 
 
-def describe_search(spec: SweepSpec, n_left: int, n_ratings: int, n_workers: int) -> list[str]:
-    """What a search would choose from, how long, and about what that costs; nothing of a grid."""
+def describe_search(spec: SweepSpec, n_ratings: int, n_workers: int, n_left: int | None = None) -> list[str]:
+    """What a search would choose from, how long, and about what that costs; nothing of a grid.
+
+    `n_left`: how many trials are still to be chosen, None: all.
+    """
     search = spec.search
     if search.method == "grid":
         return []
@@ -30,6 +33,7 @@ def describe_search(spec: SweepSpec, n_left: int, n_ratings: int, n_workers: int
         lines.append(f"  {branch.table.family}: {axes or 'one trial'}")
     seconds = mean_cost(space.drawn()) * n_ratings / _N_RATINGS_MEASURED
     if search.n_trials:
+        n_left = n_to_choose(spec, []) if n_left is None else n_left
         minutes = max(1, round(seconds * n_left / n_workers / 60))
         lines.append(
             f"To choose: {n_left}, about {minutes:,} min of training with {n_workers} task processes"
@@ -37,6 +41,13 @@ def describe_search(spec: SweepSpec, n_left: int, n_ratings: int, n_workers: int
     else:
         lines.append(f"A trial trains for about {seconds:.2g} s on average")
     return lines
+
+
+def expected_trials(spec: SweepSpec) -> list[TrialConfig]:
+    """As many trials as a search will choose, drawn at random: what it costs; none where time ends it."""
+    drawn = space_of(spec).drawn() if spec.search.method != "grid" else []
+    n_trials = n_to_choose(spec, [])
+    return [drawn[number * len(drawn) // n_trials] for number in range(n_trials)]
 
 
 def mean_cost(configs: Sequence[TrialConfig]) -> float:
