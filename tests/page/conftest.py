@@ -67,7 +67,13 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             "console", lambda one: complaints.append(one.text) if one.type in ("error", "warning") else None
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda one: complaints.append(f"{one.url}: {one.failure}"))
+        # A window that is closed while it asks for news aborts the request.
+        page.on(
+            "requestfailed",
+            lambda one: (
+                complaints.append(f"{one.url}: {one.failure}") if one.failure != "net::ERR_ABORTED" else None
+            ),
+        )
         page.goto(address)
         return page
 

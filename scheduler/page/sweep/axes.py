@@ -60,13 +60,13 @@ def _settings(trial: SweepTrial) -> Iterator[tuple[str, str]]:
 def _text(value: object) -> str:
     if isinstance(value, list | dict):
         return shortened(json.dumps(value), 40)
-    return _scalar_text(type(value), value)
+    return _scalar_text(type(value).__name__, value)
 
 
 @lru_cache(maxsize=4096)
-def _scalar_text(kind: type, value: Any) -> str:  # noqa: ANN401
+def _scalar_text(kind: str, value: Any) -> str:  # noqa: ANN401
     """By its type too: 1, 1.0 and true are equal."""
-    return shortened(str(value) if kind is str else json.dumps(value), 40)
+    return shortened(str(value) if kind == "str" else json.dumps(value), 40)
 
 
 def _axis(name: str, settings: dict[str, list[SweepTrial]], is_larger_better: bool) -> Axis:
