@@ -176,11 +176,9 @@ listed as (
 counted as (
     select
         ntile(10) over (order by items.n_ratings desc, items.item_index) as tenth,
-        items.item_id,
-        items.title,
-        items.n_ratings,
-        coalesce(listed.n_lists, 0) as n_lists,
-        coalesce(listed.n_first, 0) as n_first
+        items.item_index,
+        listed.n_lists,
+        listed.n_first
     from items
     left join listed using (item_id)
     where items.dataset_id = (
@@ -192,10 +190,10 @@ counted as (
 ),
 
 most_listed as (
-    select counted.tenth, counted.item_id, counted.title, counted.n_ratings, counted.n_lists, counted.n_first
+    select counted.tenth, counted.item_index, counted.n_lists, counted.n_first
     from counted
-    where counted.n_lists > 0
-    order by counted.n_lists desc, counted.item_id
+    where counted.n_lists is not null
+    order by counted.n_lists desc, counted.item_index
     limit 10
 )
 
@@ -204,23 +202,30 @@ select
     null as item_id,
     null as title,
     count(*) as n_items,
-    count(*) filter (where counted.n_lists > 0) as n_listed,
-    cast(sum(counted.n_lists) as bigint) as n_lists,
-    cast(sum(counted.n_first) as bigint) as n_users,
-    cast(sum(counted.n_ratings) as bigint) as n_ratings
+    count(counted.n_lists) as n_listed,
+    cast(coalesce(sum(counted.n_lists), 0) as bigint) as n_lists,
+    cast(coalesce(sum(counted.n_first), 0) as bigint) as n_users,
+    cast(null as integer) as n_ratings
 from counted
 group by counted.tenth
 union all
 select
     most_listed.tenth,
-    most_listed.item_id,
-    most_listed.title,
+    items.item_id,
+    items.title,
     1,
     1,
     most_listed.n_lists,
     most_listed.n_first,
-    most_listed.n_ratings
+    items.n_ratings
 from most_listed
+join items on items.item_index = most_listed.item_index
+    and items.dataset_id = (
+        select sweeps.dataset_id
+        from sweeps
+        join trials using (sweep_id)
+        where trials.trial_id = cast(:trial_id as integer)
+    )
 order by n_lists desc, item_id, tenth;
 
 -- against: with which trial of its sweep is it compared: the leader, or of the leader the next best?
@@ -257,7 +262,7 @@ ours as (
         and user_results.trial_id = cast(:trial_id as integer)
         and user_results.split = (select judging.split from judging)
     order by user_results.user_id
-    limit 20000
+    limit 10000
 ),
 
 theirs as (
@@ -274,7 +279,7 @@ theirs as (
         )
         and user_results.split = (select judging.split from judging)
     order by user_results.user_id
-    limit 20000
+    limit 10000
 ),
 
 paired as (
