@@ -1,4 +1,4 @@
-"""What tests need that is not everywhere: real data sets, in the folder that DATA_DIR names, and a browser."""
+"""What tests need that is not everywhere: real data sets, from the folder of DATA_DIR, and a browser."""
 
 import os
 import shutil

@@ -19,7 +19,9 @@ SCRIPTS = (
     *("refresh.js", "charts.js", "tables.js"),
 )
 # As characters they could end the element; as escapes they mean the same to JSON.
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
 
 
 @cache
@@ -47,4 +49,4 @@ def render(template: str, links: Links, context: Mapping[str, Any]) -> str:
 def script_json(value: object) -> Markup:
     """JSON for the inside of `<script type="application/json">`."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup("".join(_ESCAPES.get(character, character) for character in text))  # noqa: S704
+    return Markup(text.translate(_ESCAPES))  # noqa: S704

@@ -69,12 +69,17 @@ where trials.sweep_id = cast(:sweep_id as integer) and trials.refit_of is null
 order by ranked_trials.place nulls last, trials.label;
 
 -- metrics: what did each trial measure on validation and test?
-select metrics.trial_id, metrics.split, metrics.name, metrics.value
+select
+    metrics.split,
+    metrics.name,
+    array_agg(metrics.trial_id order by metrics.trial_id) as trial_ids,
+    array_agg(metrics.value order by metrics.trial_id) as values_of
 from metrics
 join trials using (trial_id)
 where trials.sweep_id = cast(:sweep_id as integer) and trials.refit_of is null
     and metrics.split in ('validation', 'test')
-order by metrics.split desc, metrics.name, metrics.trial_id;
+group by metrics.split, metrics.name
+order by metrics.split desc, metrics.name;
 
 -- curves: how did the best, the running and the latest other trials learn, epoch by epoch?
 with numbered as (

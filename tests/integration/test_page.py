@@ -3,8 +3,14 @@
 import pytest
 from sqlalchemy import Engine
 
+from shared.store.page import view_sql
 from tests.page_client import PageClient
-from tests.page_samples import sample_dataset, store_ended_sweep, store_running_sweep
+from tests.page_samples import (
+    sample_dataset,
+    store_ended_sweep,
+    store_failed_sweep,
+    store_running_sweep,
+)
 
 
 @pytest.fixture
@@ -88,3 +94,43 @@ def test_an_unknown_address_and_a_wrong_number_are_told(client: PageClient) -> N
     answer = client.get("/nowhere")
     assert answer.status_code == 404
     assert "Nothing has the address /nowhere" in answer.text
+
+
+def test_a_sweep_shows_its_verdict_and_every_trial(client: PageClient, engine: Engine) -> None:
+    store_ended_sweep(engine, sample_dataset())
+    text = client.get("/sweeps/1").text
+    assert "Ship dot_4_8_1_epochs12_seed0" in text
+    assert text.count('<th scope="row">') == 12
+    assert "the loss is not finite: &lt;b&gt;learning_rate&lt;/b&gt; 0.9 is too large" in text
+
+
+def test_the_address_says_how_the_leaderboard_is_sorted(client: PageClient, engine: Engine) -> None:
+    store_ended_sweep(engine, sample_dataset())
+    answer = client.get("/sweeps/1?sort=coverage@20.descending")
+    assert answer.status_code == 200
+    assert 'data-sort="coverage@20" data-first="descending" aria-sort="descending"' in answer.text
+    wrong = client.get("/sweeps/1?sort=magic.ascending")
+    assert wrong.status_code == 404
+    assert "sort must be one of place" in wrong.text
+
+
+@pytest.mark.parametrize("path", ["/sweeps/99", "/sweeps/x", "/sweeps/-1", "/sweeps/99999999999"])
+def test_a_sweep_that_is_not_there_is_told(client: PageClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_the_sql_of_a_sweep_has_its_number_and_runs(client: PageClient, engine: Engine) -> None:
+    store_ended_sweep(engine, sample_dataset())
+    assert "cast(1 as integer)" in client.get("/sql/sweep?sweep_id=1").text
+    for statement in view_sql("sweep", {"sweep_id": 1}):
+        with engine.begin() as connection:
+            assert connection.exec_driver_sql(statement.sql.replace("%", "%%")).all()
+
+
+def test_names_that_would_break_a_page_are_text(client: PageClient, engine: Engine) -> None:
+    dataset = sample_dataset(name="مجموعة")
+    store_failed_sweep(engine, dataset, name="<script>alert(1)</script>" + "x" * 300)
+    for path in ("/", "/sweeps/1"):
+        text = client.get(path).text
+        assert "<script>alert" not in text
+        assert "مجموعة" in text

@@ -67,11 +67,11 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             "console", lambda one: complaints.append(one.text) if one.type in ("error", "warning") else None
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        # A page that is left asks for nothing any more.
+        # A window that is closed while it asks for news aborts the request.
         page.on(
             "requestfailed",
             lambda one: (
-                None if one.failure == "net::ERR_ABORTED" else complaints.append(f"{one.url}: {one.failure}")
+                complaints.append(f"{one.url}: {one.failure}") if one.failure != "net::ERR_ABORTED" else None
             ),
         )
         page.goto(address)

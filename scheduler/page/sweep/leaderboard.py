@@ -1,7 +1,9 @@
 """The leaderboard as a table: columns that sort, intervals as lines, and what to say of each trial."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from scheduler.page.words import NOTHING, count, duration, number, size
 from scheduler.verdicts.words import format_interval
@@ -13,6 +15,15 @@ from shared.store.page.sweep import SweepRecords, SweepTrial
 # More rows than anybody reads make a page slow.
 MOST_ROWS = 200
 _WIDTH = 120.0
+# Columns that are no metrics, and where a trial has them.
+_ATTRIBUTES = {
+    "place": "place",
+    "objective": "validation_value",
+    "train_seconds": "train_seconds",
+    "memory": "peak_memory_bytes",
+    "weights": "n_parameters",
+    "best_epoch": "best_epoch",
+}
 _FIRST_METRICS = ("rmse", "mae", "ndcg", "recall", "coverage", "popularity")
 
 
@@ -63,15 +74,25 @@ def leaderboard_of(records: SweepRecords, sort: str | None = None, *, show_all: 
         key for key in _order(records.metrics.keys()) if key != ("validation", records.sweep.objective)
     ]
     columns = _columns(records, metrics)
-    scale = _Scale(records.trials)
-    rows = [_row(records, trial, metrics, scale) for trial in records.trials]
     name, direction = _parse_sort(sort, columns)
-    place = [column.name for column in columns].index(name)
+    value = _value_of(records, name)
     # Stable: those that are equal stay in the order of the objective; without a value they are last.
-    rows.sort(key=lambda row: row.cells[place][1] or 0.0, reverse=direction == "descending")
-    rows.sort(key=lambda row: row.cells[place][1] is None)
-    shown = rows if show_all else rows[:MOST_ROWS]
-    return Leaderboard(columns, tuple(shown), (name, direction), len(rows) - len(shown))
+    trials = sorted(records.trials, key=lambda one: value(one) or 0.0, reverse=direction == "descending")
+    trials.sort(key=lambda one: value(one) is None)
+    shown = trials if show_all else trials[:MOST_ROWS]
+    scale = _Scale(records.trials)
+    rows = tuple(_row(records, trial, metrics, scale) for trial in shown)
+    return Leaderboard(columns, rows, (name, direction), len(trials) - len(shown))
+
+
+def _value_of(records: SweepRecords, name: str) -> Callable[[SweepTrial], float | None]:
+    """What a trial has in the column of this name."""
+    attribute = _ATTRIBUTES.get(name)
+    if attribute is not None:
+        return attrgetter(attribute)
+    key = ("test", name.removeprefix("test ")) if name.startswith("test ") else ("validation", name)
+    values = records.metrics[key]
+    return lambda trial: values.get(trial.trial_id)
 
 
 def _columns(records: SweepRecords, metrics: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
@@ -140,7 +161,7 @@ class _Scale:
             for end in (one.lower, one.upper)
             if one.difference is not None and end is not None
         )
-        self._reach = ends[int(0.9 * (len(ends) - 1))] * 1.1 if ends else 1.0
+        self._reach = ends[math.ceil(0.9 * (len(ends) - 1))] * 1.1 if ends else 1.0
         has_below = any((one.lower or 0) < 0 for one in trials)
         has_above = any((one.upper or 0) > 0 for one in trials)
         self._low = -self._reach if has_below else 0.0

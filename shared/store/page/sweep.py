@@ -116,15 +116,15 @@ def read_sweep(engine: Engine, sweep_id: int) -> SweepRecords:
             raise SpecError(
                 f"there is no sweep {sweep_id} in the database: it was never made, or it was pruned"
             )
-        metrics: dict[tuple[str, str], dict[int, float]] = {}
-        for row in database.rows("sweep", "metrics", sweep_id=sweep_id):
-            metrics.setdefault((row.split, row.name), {})[row.trial_id] = row.value
         return SweepRecords(
             sweep=SweepFacts(**facts[0]._mapping),
             trials=tuple(
                 SweepTrial(**row._mapping) for row in database.rows("sweep", "trials", sweep_id=sweep_id)
             ),
-            metrics=metrics,
+            metrics={
+                (row.split, row.name): dict(zip(row.trial_ids, row.values_of, strict=True))
+                for row in database.rows("sweep", "metrics", sweep_id=sweep_id)
+            },
             curves=tuple(
                 CurvePoint(**row._mapping) for row in database.rows("sweep", "curves", sweep_id=sweep_id)
             ),
