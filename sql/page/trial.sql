@@ -172,13 +172,14 @@ listed as (
     group by looked.item_id
 ),
 
--- The first tenth is that of the most rated items.
-counted as (
+-- Items with as many ratings are together: sorting a whole catalogue would take longer than the rest.
+by_ratings as (
     select
-        ntile(10) over (order by items.n_ratings desc, items.item_index) as tenth,
-        items.item_index,
-        listed.n_lists,
-        listed.n_first
+        items.n_ratings,
+        count(*) as n_items,
+        count(listed.n_lists) as n_listed,
+        sum(listed.n_lists) as n_lists,
+        sum(listed.n_first) as n_first
     from items
     left join listed using (item_id)
     where items.dataset_id = (
@@ -187,30 +188,41 @@ counted as (
         join trials using (sweep_id)
         where trials.trial_id = cast(:trial_id as integer)
     )
+    group by items.n_ratings
+),
+
+-- The first tenth is that of the most rated items.
+placed as (
+    select
+        by_ratings.*,
+        cast(floor(
+            10 * (sum(by_ratings.n_items) over (order by by_ratings.n_ratings desc) - by_ratings.n_items)
+            / sum(by_ratings.n_items) over ()
+        ) as integer) + 1 as tenth
+    from by_ratings
 ),
 
 most_listed as (
-    select counted.tenth, counted.item_index, counted.n_lists, counted.n_first
-    from counted
-    where counted.n_lists is not null
-    order by counted.n_lists desc, counted.item_index
+    select listed.item_id, listed.n_lists, listed.n_first
+    from listed
+    order by listed.n_lists desc, listed.item_id
     limit 10
 )
 
 select
-    counted.tenth,
+    placed.tenth,
     null as item_id,
     null as title,
-    count(*) as n_items,
-    count(counted.n_lists) as n_listed,
-    cast(coalesce(sum(counted.n_lists), 0) as bigint) as n_lists,
-    cast(coalesce(sum(counted.n_first), 0) as bigint) as n_users,
+    cast(sum(placed.n_items) as bigint) as n_items,
+    cast(sum(placed.n_listed) as bigint) as n_listed,
+    cast(coalesce(sum(placed.n_lists), 0) as bigint) as n_lists,
+    cast(coalesce(sum(placed.n_first), 0) as bigint) as n_users,
     cast(null as integer) as n_ratings
-from counted
-group by counted.tenth
+from placed
+group by placed.tenth
 union all
 select
-    most_listed.tenth,
+    cast(null as integer),
     items.item_id,
     items.title,
     1,
@@ -219,7 +231,7 @@ select
     most_listed.n_first,
     items.n_ratings
 from most_listed
-join items on items.item_index = most_listed.item_index
+join items on items.item_id = most_listed.item_id
     and items.dataset_id = (
         select sweeps.dataset_id
         from sweeps
