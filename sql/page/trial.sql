@@ -172,15 +172,14 @@ listed as (
     group by looked.item_id
 ),
 
--- The first tenth is that of the most rated items.
-counted as (
+-- Items with as many ratings are together: sorting a whole catalogue would take longer than the rest.
+by_ratings as (
     select
-        ntile(10) over (order by items.n_ratings desc, items.item_index) as tenth,
-        items.item_id,
-        items.title,
         items.n_ratings,
-        coalesce(listed.n_lists, 0) as n_lists,
-        coalesce(listed.n_first, 0) as n_first
+        count(*) as n_items,
+        count(listed.n_lists) as n_listed,
+        sum(listed.n_lists) as n_lists,
+        sum(listed.n_first) as n_first
     from items
     left join listed using (item_id)
     where items.dataset_id = (
@@ -189,38 +188,56 @@ counted as (
         join trials using (sweep_id)
         where trials.trial_id = cast(:trial_id as integer)
     )
+    group by items.n_ratings
+),
+
+-- The first tenth is that of the most rated items.
+placed as (
+    select
+        by_ratings.*,
+        cast(floor(
+            10 * (sum(by_ratings.n_items) over (order by by_ratings.n_ratings desc) - by_ratings.n_items)
+            / sum(by_ratings.n_items) over ()
+        ) as integer) + 1 as tenth
+    from by_ratings
 ),
 
 most_listed as (
-    select counted.tenth, counted.item_id, counted.title, counted.n_ratings, counted.n_lists, counted.n_first
-    from counted
-    where counted.n_lists > 0
-    order by counted.n_lists desc, counted.item_id
+    select listed.item_id, listed.n_lists, listed.n_first
+    from listed
+    order by listed.n_lists desc, listed.item_id
     limit 10
 )
 
 select
-    counted.tenth,
+    placed.tenth,
     null as item_id,
     null as title,
-    count(*) as n_items,
-    count(*) filter (where counted.n_lists > 0) as n_listed,
-    cast(sum(counted.n_lists) as bigint) as n_lists,
-    cast(sum(counted.n_first) as bigint) as n_users,
-    cast(sum(counted.n_ratings) as bigint) as n_ratings
-from counted
-group by counted.tenth
+    cast(sum(placed.n_items) as bigint) as n_items,
+    cast(sum(placed.n_listed) as bigint) as n_listed,
+    cast(coalesce(sum(placed.n_lists), 0) as bigint) as n_lists,
+    cast(coalesce(sum(placed.n_first), 0) as bigint) as n_users,
+    cast(null as integer) as n_ratings
+from placed
+group by placed.tenth
 union all
 select
-    most_listed.tenth,
-    most_listed.item_id,
-    most_listed.title,
+    cast(null as integer),
+    items.item_id,
+    items.title,
     1,
     1,
     most_listed.n_lists,
     most_listed.n_first,
-    most_listed.n_ratings
+    items.n_ratings
 from most_listed
+join items on items.item_id = most_listed.item_id
+    and items.dataset_id = (
+        select sweeps.dataset_id
+        from sweeps
+        join trials using (sweep_id)
+        where trials.trial_id = cast(:trial_id as integer)
+    )
 order by n_lists desc, item_id, tenth;
 
 -- against: with which trial of its sweep is it compared: the leader, or of the leader the next best?
@@ -257,7 +274,7 @@ ours as (
         and user_results.trial_id = cast(:trial_id as integer)
         and user_results.split = (select judging.split from judging)
     order by user_results.user_id
-    limit 20000
+    limit 10000
 ),
 
 theirs as (
@@ -274,7 +291,7 @@ theirs as (
         )
         and user_results.split = (select judging.split from judging)
     order by user_results.user_id
-    limit 20000
+    limit 10000
 ),
 
 paired as (

@@ -64,13 +64,16 @@ def spread_of(tenths: Sequence[Tenth]) -> Chart | None:
     return Chart(
         title="Places in lists by popularity of the item",
         description=(
-            f"The most rated tenth of the catalogue has {first:.0%} of all places in lists; of its "
+            f"The most rated tenth of the catalogue has {first:.0%} of all places in lists; of these "
             f"{tenths[0].n_items:,} items {tenths[0].n_listed:,} are in some list."
         ),
         spec=_spread_spec(),
         columns=("tenth", "share", "listed"),
         rows=[[one.tenth, one.n_lists / total, one.n_listed / one.n_items] for one in tenths],
-        note="1 is the tenth with most ratings. Were all recommended alike, each bar would be at 10 %.",
+        note=(
+            "1 is the tenth with most ratings; items with as many are together. Were all recommended alike, "
+            "each bar would be at 10 %."
+        ),
     )
 
 

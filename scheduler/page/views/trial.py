@@ -15,6 +15,7 @@ from shared.domain.protocol import OBJECTIVES
 from shared.store.page.trial import TrialFacts, TrialRecords, UsersOfActivity, read_trial
 
 _PARTS = ("train", "validation", "test")
+_N_TENTHS = 10
 _USERS = ("light", "medium", "heavy")
 
 
@@ -136,10 +137,12 @@ def facts_of(records: TrialRecords) -> list[str]:
     facts = [
         f"{n_listed:,} of {n_items:,} items are in some list: {n_listed / n_items:.1%} of the catalogue."
     ]
+    first = records.tenths[0]
     facts.append(
-        f"The most rated tenth of the items has {records.tenths[0].n_lists / total:.1%} of the places."
+        f"The {first.n_items:,} most rated items, {first.n_items / n_items:.1%} of it, have "
+        f"{first.n_lists / total:.1%} of the places."
     )
-    half = sum(one.n_lists for one in records.tenths[5:]) / total
+    half = sum(one.n_lists for one in records.tenths if one.tenth > _N_TENTHS / 2) / total
     facts.append(f"The less rated half has {half:.1%}.")
     return facts
 

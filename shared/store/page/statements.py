@@ -20,6 +20,8 @@ _HEAD = re.compile(r"^-- (\w+): (.+)\n", re.MULTILINE)
 _PARAMETER = re.compile(r"\bcast\(:(\w+) as ([\w\[\]]+)\)")
 # A view that takes longer has lost its reader, and must not keep the workers waiting.
 _TIMEOUT = "set local statement_timeout = '20s'"
+# Sorting a catalogue in memory takes half the time that files take.
+_MEMORY = "set local work_mem = '32MB'"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def reading(engine: Engine) -> Iterator[Reading]:
     with transaction(engine) as connection:
         connection.execute(text("set transaction isolation level repeatable read, read only"))
         connection.execute(text(_TIMEOUT))
+        connection.execute(text(_MEMORY))
         yield Reading(connection)
 
 

@@ -126,7 +126,9 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Tenth:
-    """A tenth of the catalogue, 1: the most rated. `n_lists`: places in lists that its items have.
+    """About a tenth of the catalogue, 1: the most rated; items with as many ratings are together.
+
+    `n_lists`: places in lists that its items have.
 
     `n_users`: users who have an item of it first; those of all tenths are the users whose lists were counted.
     """
@@ -223,8 +225,7 @@ def read_trial(engine: Engine, trial_id: int) -> TrialRecords:
             promotions=read("promotions", Promotion),
             tenths=tuple(
                 Tenth(row.tenth, row.n_items, row.n_listed, row.n_lists, row.n_users)
-                for row in sorted(spread, key=lambda row: row.tenth)
-                if row.item_id is None
+                for row in sorted((row for row in spread if row.item_id is None), key=lambda row: row.tenth)
             ),
             most_listed=tuple(
                 MostListed(row.item_id, row.title, row.n_ratings, row.n_lists)
