@@ -1,13 +1,16 @@
 """Commands that show the page: where it is served, and a report of a sweep in one file."""
 
 import logging
+import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
 from scheduler.machine import ensure_services
+from scheduler.machine.patience import ask_until
 from scheduler.report_file import write_report
 from scheduler.verdicts.writing import ensure_verdicts
 from shared.console import console
@@ -17,6 +20,9 @@ from shared.settings import Settings, load_settings
 from shared.store.access import ensure_page_reader
 from shared.store.database import create_engine
 from shared.store.page.report import plan_report
+
+# A service that was started a moment ago listens within seconds.
+_START_SECONDS = 20.0
 
 
 @click.command()
@@ -66,7 +72,17 @@ def _find_page(settings: Settings) -> str:
         endpoints = ensure_services(settings)
     if endpoints.dashboard_url is None:
         raise ServiceError("the page does not run on this machine: `make logs` shows why, or where it does")
+    ask_until(lambda: _answers(endpoints.dashboard_url), bool, _START_SECONDS)
     return endpoints.dashboard_url
+
+
+def _answers(url: str | None) -> bool:
+    parts = urlsplit(url or "")
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _serve(settings: Settings, address: str, port: int, basic_auth: str | None, hosts: str) -> None:

@@ -12,12 +12,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from scheduler.page.freshness import RenderedViews
-from scheduler.page.rendering import FOLDER, render
+from scheduler.page.rendering import FOLDER, load_templates, render
 from scheduler.page.security import Guard
 from scheduler.page.view import View
 from scheduler.page.views import VIEWS
 from shared.errors import SpecError, StoreError
-from shared.store.page import view_sql
+from shared.store.page import load_statements, view_sql
 from shared.store.page.state import database_state
 from shared.version import code_version
 
@@ -32,6 +32,8 @@ def create_application(
 
     `basic_auth`: `user:password` that everybody must give. `hosts`: names of this machine beside localhost.
     """
+    load_templates()
+    load_statements()
     rendered = RenderedViews(lambda: database_state(engine))
 
     def routes_of(view: View) -> list[Route]:

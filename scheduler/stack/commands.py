@@ -247,7 +247,8 @@ def _start(compose: list[str], n_workers: int) -> None:
 def _compose() -> list[str]:
     """How Compose is called; an .env of an older version gets what has been added since."""
     compose = find_compose()
-    complete_env_file()
+    if ENV_FILE.exists():
+        complete_env_file()
     return compose
 
 

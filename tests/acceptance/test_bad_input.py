@@ -126,7 +126,7 @@ def test_compare_without_two_trials_says_how(make: Make):
     assert "make compare A=label B=label" in _only_line(make("compare", "A=ease"))
 
 
-@pytest.mark.parametrize("target", ["recommend", "leaderboard", "psql", "flower", "cancel"])
+@pytest.mark.parametrize("target", ["recommend", "leaderboard", "report", "psql", "flower", "cancel"])
 def test_results_before_anything_runs_name_the_remedy(make: Make, tmp_path, target):
     result = make(target, "USER=1", environment={"STATE_DIR": str(tmp_path / "nothing here")})
     assert "make sweep" in _only_line(result)

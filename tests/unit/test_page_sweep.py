@@ -127,7 +127,7 @@ def test_a_sweep_that_is_not_judged_says_what_leads_so_far() -> None:
     open_one = trial(2, "knn", status="running", place=None, validation_value=None)
     known = records(trial(1, "ease"), open_one)
     found = headline_of(replace(known, sweep=replace(SWEEP, is_judged=False)))
-    assert found.sentence.startswith("So far ease leads by ndcg@20 (0.3000 on validation), of 1 trial.")
+    assert found.sentence.startswith("So far ease leads by ndcg@20 0.3000 on validation, of 1 trial.")
     assert found.tone == "open"
 
 

@@ -58,6 +58,7 @@ def shown(monkeypatch, tmp_path):
     monkeypatch.setattr(commands, "output", lambda _: "[]")
     monkeypatch.setattr(commands, "set_in_env_file", lambda *pair: given["folders"].append(pair))
     monkeypatch.setattr(commands, "find_compose", lambda: ["compose"])
+    monkeypatch.setattr(commands, "complete_env_file", lambda: False)
     monkeypatch.setattr(commands, "_n_workers", lambda: 2)
     monkeypatch.setattr(commands, "_start", lambda *_: given.update(starts=given["starts"] + 1))
     monkeypatch.setattr(

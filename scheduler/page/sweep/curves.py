@@ -8,22 +8,21 @@ from scheduler.page.charts import Chart, colour_by, finished
 from scheduler.page.words import plural
 from shared.store.page.sweep import CurvePoint, SweepRecords
 
+_RMSE = "rmse"
 _KINDS = {"best": "--leader", "running": "--accent", "stopped": "--stopped", "other": "--faint"}
 
 
 def curves_of(records: SweepRecords) -> Chart | None:
-    """By the objective where trainings looked at it, else by the RMSE on validation; None without epochs."""
+    """By the objective where trainings looked at it, else by the RMSE; None where nothing had two epochs."""
     has_objective = any(point.objective is not None for point in records.curves)
-    name = records.sweep.objective if has_objective else "rmse"
+    name = records.sweep.objective if has_objective else _RMSE
     trials = {one.trial_id: one for one in records.trials}
     curves = {
-        trial_id: [
-            (point.epoch, value) for point in points if (value := _value(point, has_objective)) is not None
-        ]
+        trial_id: [(point.epoch, value) for point in points if (value := _value(point, name)) is not None]
         for trial_id, points in groupby(records.curves, key=lambda point: point.trial_id)
     }
     curves = {trial_id: points for trial_id, points in curves.items() if points and trial_id in trials}
-    if not curves:
+    if all(len(points) < 2 for points in curves.values()):
         return None
     placed = [one.trial_id for one in records.trials if one.place is not None and one.trial_id in curves]
     best = placed[0] if placed else None
@@ -53,8 +52,9 @@ def curves_of(records: SweepRecords) -> Chart | None:
     )
 
 
-def _value(point: CurvePoint, has_objective: bool) -> float | None:
-    return point.objective if has_objective else point.val_rmse
+def _value(point: CurvePoint, name: str) -> float | None:
+    """Where the RMSE is the objective, some families note it as the one and some as the other."""
+    return point.objective if name != _RMSE or point.val_rmse is None else point.val_rmse
 
 
 @cache

@@ -124,7 +124,7 @@ def _cost(trial: SweepTrial) -> str:
 
 def _value(records: SweepRecords, trial: SweepTrial) -> str:
     test = f", {number(trial.test_value)} on test" if trial.test_value is not None else ""
-    return f"{records.sweep.objective} ({number(trial.validation_value)} on validation{test})"
+    return f"{records.sweep.objective} {number(trial.validation_value)} on validation{test}"
 
 
 def _sentence(text: str | None) -> str:

@@ -55,6 +55,12 @@ def reading(engine: Engine) -> Iterator[Reading]:
         yield Reading(connection)
 
 
+def load_statements() -> None:
+    """Read all of them now: a service goes on with its own while newer code is put beside it."""
+    for path in _FOLDER.glob("*.sql"):
+        page_statements(path.stem)
+
+
 @cache
 def page_statements(view: str) -> Mapping[str, Statement]:
     """The statements of a view by name, in the order of its file; a text before the first head is refused."""
