@@ -10,6 +10,7 @@ from scheduler.page.views import VIEWS
 from shared.datasets import split_ratings
 from shared.domain.protocol import Protocol
 from shared.store.page import view_sql
+from shared.store.page.trial import read_trial
 from tests.page_client import PageClient
 from tests.page_lists import ARABIC_ID, LONG_ID, ODD_ID, ListSweep, remove_lists_of, store_lists
 from tests.page_samples import HOSTILE_TITLE, K, sample_dataset, store_failed_sweep, store_running_sweep
@@ -221,3 +222,27 @@ def test_the_statements_of_a_view_can_be_run_as_they_are_shown(
         for statement in view_sql(name, parameters):
             connection.exec_driver_sql(statement.sql.replace("%", "%%"))
     assert client.get(f"/sql/{name}?trial_id=1").status_code == 200
+
+
+def test_the_spread_of_lists_is_that_of_the_table(engine: Engine, lists: ListSweep) -> None:
+    trial_id = lists.trial_ids["ease"]
+    records = read_trial(engine, trial_id)
+    with engine.connect() as connection:
+        n_places, n_items = connection.execute(
+            text("select count(*), count(distinct item_id) from recommendations where trial_id = :trial_id"),
+            {"trial_id": trial_id},
+        ).one()
+        n_lists = connection.scalars(
+            text("""
+                select count(*) from recommendations where trial_id = :trial_id
+                group by item_id order by count(*) desc, item_id limit 10
+            """),
+            {"trial_id": trial_id},
+        ).all()
+    assert sum(one.n_lists for one in records.tenths) == n_places
+    assert sum(one.n_listed for one in records.tenths) == n_items
+    assert sum(one.n_items for one in records.tenths) == 45
+    assert sum(one.n_users for one in records.tenths) == 60
+    assert [one.n_lists for one in records.most_listed] == n_lists
+
+    assert records.tenths[0].tenth == 1
