@@ -7,6 +7,7 @@ from shared.domain.verdicts import Verdict
 from shared.store import LeaderboardRow
 
 _MOST_DECIMALS = 6
+_MOST_NAMES = 4
 
 
 def format_interval(value: float, half_width: float) -> str:
@@ -139,4 +140,7 @@ def _seconds(row: LeaderboardRow) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
+    """All of a few, the first of many: the table has them all."""
+    if len(names) > _MOST_NAMES + 1:
+        names = [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
