@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from itertools import groupby
 
 from markupsafe import Markup
 from sqlalchemy import Engine
@@ -58,6 +59,7 @@ def report_of(engine: Engine, plan: ReportPlan, now: datetime | None = None) -> 
         "title": parts[0].title,
         "policy": _policy(scripts, style),
         "parts": parts,
+        "groups": [list(group) for _, group in groupby(parts, key=lambda part: part.view.name)],
         "scripts_inline": [Markup(text) for text in scripts],  # noqa: S704  Our own files.
         "style": Markup(style),  # noqa: S704
         "made_at": now or datetime.now(UTC),

@@ -95,10 +95,14 @@ def violations(page: Page) -> list[str]:
 
 
 def settle(page: Page) -> None:
-    """Every chart is drawn, also those far down."""
+    """Every chart that is shown is drawn, also those far down; a report hides those of its other views."""
     for plot in page.query_selector_all(".plot"):
-        plot.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('.plot')].every((one) => 'drawn' in one.dataset)")
+        if plot.is_visible():
+            plot.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.plot')].every("
+        "(one) => one.closest('[hidden]') !== null || 'drawn' in one.dataset)"
+    )
     page.evaluate("scrollTo(0, 0)")
 
 

@@ -12,6 +12,7 @@
       if (link.getAttribute("href") === `#${chosen.id}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    for (const menu of document.querySelectorAll("nav details")) menu.open = false;
     document.title = `${chosen.dataset.title} · recsweep`;
     if (target !== null && target !== chosen) target.scrollIntoView();
     else scrollTo(0, 0);
