@@ -240,16 +240,18 @@ join items on items.item_id = most_listed.item_id
     )
 order by n_lists desc, item_id, tenth;
 
--- against: with which trial of its sweep is it compared: the leader, or of the leader the next best?
+-- against: with which trial of its sweep is it compared: the leader, or of the leader the best that differs by more than its random seed?
+with shown as (
+    select trials.sweep_id, trials.config #- '{training,random_seed}' #- '{architecture,random_seed}' as configuration
+    from trials
+    where trials.trial_id = cast(:trial_id as integer) and trials.status = 'succeeded' and trials.refit_of is null
+)
+
 select ranked_trials.trial_id, trials.label
-from ranked_trials
-join trials using (trial_id)
-where ranked_trials.sweep_id = (
-        select trials.sweep_id
-        from trials
-        where trials.trial_id = cast(:trial_id as integer) and trials.status = 'succeeded' and trials.refit_of is null
-    )
-    and ranked_trials.trial_id <> cast(:trial_id as integer)
+from shown
+join ranked_trials using (sweep_id)
+join trials on trials.trial_id = ranked_trials.trial_id
+where trials.config #- '{training,random_seed}' #- '{architecture,random_seed}' <> shown.configuration
 order by ranked_trials.place
 limit 1;
 
