@@ -75,7 +75,7 @@ def test_a_wrong_option_is_named_as_it_was_written(make: Make):
 
 
 def test_an_unknown_sweep_lists_the_known_ones(make: Make):
-    assert "reference, smoke" in _only_line(make("sweep", "SWEEP=referense"))
+    assert "reference, search, smoke" in _only_line(make("sweep", "SWEEP=referense"))
 
 
 def test_an_unknown_data_set_lists_the_known_ones(make: Make):
