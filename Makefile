@@ -180,6 +180,10 @@ lint: $(SETUP_DEV) ## ruff and mypy
 test: $(SETUP_DEV) lint ## the whole suite, two files at a time; it starts the services it needs
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
+.PHONY: test-growth
+test-growth: $(SETUP_DEV) ## searches, stopping, repeats and blends by their commands (about 6 minutes)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile tests/growth $(PYTEST_ARGS)
+
 .PHONY: test-chaos
 test-chaos: $(SETUP_DEV) ## kill, stop and starve every part of a sweep (about 25 minutes)
 	@.venv/bin/python -m pytest -v tests/chaos $(PYTEST_ARGS)

@@ -39,6 +39,7 @@ _OWN_SETTINGS = (
     "SWEEP",
     "FRESH",
     "STOPPING",
+    *("SEARCH", "N", "BUDGET", "SEED"),
     "WORKERS",
 )
 

@@ -105,7 +105,7 @@ def test_a_history_gets_a_list_from_the_model_that_is_served(make: Make, select,
         (["promote", f"TRIAL={LABEL}", "REFIT=perhaps"], "Invalid value for REFIT"),
         (
             ["recommend", f"TRIAL={LABEL}", "HISTORY=1"],
-            "families that score a history are autoencoder, ease, item_knn",
+            "families that score a history are autoencoder, blend, ease, item_knn",
         ),
         (["recommend", "USER=1", "HISTORY=1"], "give one of them"),
         (["recommend", "HISTORY=1,1"], "an item of a history is given once"),
