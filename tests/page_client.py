@@ -1,6 +1,7 @@
 """Asks the page as a browser does, without a socket."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from sqlalchemy import Engine
@@ -26,7 +27,9 @@ class PageClient:
             async with httpx.AsyncClient(transport=self._transport, base_url=self._base) as client:
                 return await client.request(method, path, headers=headers, auth=auth)
 
-        return asyncio.run(ask())
+        # A thread of its own: the browser tests of the same process leave a loop running in this one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(ask())).result()
 
     def get(
         self, path: str, headers: dict[str, str] | None = None, auth: tuple[str, str] | None = None

@@ -1,11 +1,12 @@
-"""The sections of a sweep file by which a sweep grows: its search, repeats and blends."""
+"""Sections of a sweep file: by what a sweep grows, and which lists are kept."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from scheduler.sweep.search.axes import MOST_VALUES
 from shared.domain.rules import PositiveFloat, PositiveInt, Seed
+from shared.plain_text import shortened
 
 SearchMethod = Literal["grid", "random", "tpe"]
 
@@ -67,3 +68,25 @@ class Blend(BaseModel):
     def n_families(self) -> int:
         """Of how many families it is."""
         return len(self.families) or self.of_best
+
+
+class KeptLists(BaseModel):
+    """`[lists]`: what is kept of the lists of recommendations and of rating predictions.
+
+    It changes no result: neither the identity of a trial nor the protocol knows of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int | Literal["all"] = "all"
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _is_all_or_a_number(cls, keep: object) -> object:
+        is_number = isinstance(keep, int) and not isinstance(keep, bool) and 1 <= keep <= MOST_VALUES
+        if keep != "all" and not is_number:
+            raise ValueError(
+                f'must be "all" or a whole number from 1 to {MOST_VALUES}, of trials that keep their lists; '
+                f"got {shortened(repr(keep))}"
+            )
+        return keep

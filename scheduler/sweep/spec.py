@@ -3,22 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     ValidationError,
-    create_model,
     field_validator,
     model_validator,
 )
 
-from scheduler.sweep.search.axes import MOST_VALUES, Axis, RangeTable, axis_type
+from scheduler.sweep.family_tables import CHOSEN, TABLES, Grid, ModelTable
+from scheduler.sweep.search.axes import Axis
 from scheduler.sweep.search.rules import require_searchable, with_search
-from scheduler.sweep.sections import Blend, Repeats, Search
-from shared.domain.families import BASELINES, FAMILIES
+from scheduler.sweep.sections import Blend, KeptLists, Repeats, Search
+from shared.domain.families import BASELINES
 from shared.domain.families.blend import Blend as BlendFamily
 from shared.domain.families.tower import Tower
 from shared.domain.protocol import Protocol
@@ -76,114 +75,17 @@ class SweepSpec:
         return self.search.method != "grid" or self.repeats is not None or bool(self.blends)
 
 
-class _Axes(BaseModel):
-    """A table: for each axis that it names, the values or the range, every one checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def axes(self) -> dict[str, Axis]:
-        named = {name: getattr(self, name) for name in self.model_fields_set - {"family"}}
-        return {name: axis.axis() if isinstance(axis, RangeTable) else axis for name, axis in named.items()}
-
-
-def _axes_model(family: type[Any]) -> type[_Axes]:
-    """The model of a table of this family: where its configuration has a value, the table has a list."""
-    records = (family, TrainingConfig) if family.has_epochs else (family,)
-    axes: dict[str, Any] = {
-        field.name: (
-            axis_type(types[field.name]),
-            Field(... if field.default is MISSING else ()),
-        )
-        for record in records
-        for types in [get_type_hints(record, include_extras=True)]
-        for field in fields(record)
-    }
-    return create_model(f"_{family.__name__}Axes", __base__=_Axes, **axes)
-
-
-def _model_table(family: type[Any]) -> Any:  # noqa: ANN401  A model made for the family.
-    """The model of a `[[models]]` table: each field a value, or a list of values."""
-    axes = _axes_model(family)
-    types = get_type_hints(family, include_extras=True)
-    listed = {field.name for field in fields(family) if get_origin(_bare(types[field.name])) is tuple}
-
-    def as_axes(table: object) -> object:
-        if not isinstance(table, dict):
-            return table
-        return {
-            name: value if name == "family" else _as_axis(value, name in listed)
-            for name, value in table.items()
-        }
-
-    validators: dict[str, Any] = {"as_axes": model_validator(mode="before")(staticmethod(as_axes))}
-    name: Any = Literal[family.family]
-    return create_model(
-        f"_{family.__name__}Table", __base__=axes, __validators__=validators, family=(name, ...)
-    )
-
-
-def _as_axis(value: object, is_list: bool) -> object:
-    """A value as an axis with one value; of a field that is itself a list, a list of lists is an axis."""
-    if isinstance(value, dict):
-        return value
-    is_axis = isinstance(value, list) and (not is_list or (value != [] and isinstance(value[0], list)))
-    return value if is_axis else [value]
-
-
-def _bare(annotation: Any) -> Any:  # noqa: ANN401  A type.
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-# A blend is of trials, so no table can hold it.
-_CHOSEN = {
-    name: family for name, family in FAMILIES.items() if family not in BASELINES and family is not BlendFamily
-}
-_TABLES = {name: _model_table(family) for name, family in _CHOSEN.items()}
-
-if TYPE_CHECKING:
-
-    class _Grid(_Axes): ...
-
-    class _ModelTable(_Axes):
-        family: str
-else:
-    _Grid = _axes_model(Tower)
-    _ModelTable = Annotated[Union[tuple(_TABLES.values())], Field(discriminator="family")]  # noqa: UP007  A list.
-
-
-class _Lists(BaseModel):
-    """`[lists]`: what is kept of the lists of recommendations and of rating predictions.
-
-    It changes no result: neither the identity of a trial nor the protocol knows of it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    keep: int | Literal["all"] = "all"
-
-    @field_validator("keep", mode="before")
-    @classmethod
-    def _is_all_or_a_number(cls, keep: object) -> object:
-        is_number = isinstance(keep, int) and not isinstance(keep, bool) and 1 <= keep <= MOST_VALUES
-        if keep != "all" and not is_number:
-            raise ValueError(
-                f'must be "all" or a whole number from 1 to {MOST_VALUES}, of trials that keep their lists; '
-                f"got {shortened(repr(keep))}"
-            )
-        return keep
-
-
 class _SweepFile(BaseModel):
     """All that a sweep file may hold; a table of another kind is a field more."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    grid: tuple[_Grid, ...] = ()
-    models: tuple[_ModelTable, ...] = ()
+    grid: tuple[Grid, ...] = ()
+    models: tuple[ModelTable, ...] = ()
     training: TrainingConfig = TrainingConfig()
     protocol: Protocol = Protocol()
-    lists: _Lists = _Lists()
+    lists: KeptLists = KeptLists()
     search: Search = Search()
     stopping: Stopping = Stopping()
     repeats: Repeats | None = None
@@ -245,7 +147,7 @@ class _SweepFile(BaseModel):
         if not self.grid and not self.models:
             raise ValueError(
                 f"grid: missing; add a [grid] table with {_REQUIRED_AXES}, "
-                f"or [[models]] tables with family = one of {', '.join(_CHOSEN)}"
+                f"or [[models]] tables with family = one of {', '.join(CHOSEN)}"
             )
         return self
 
@@ -264,11 +166,11 @@ class _SweepFile(BaseModel):
 
 _KNOWN_KEYS = {
     "": tuple(_SweepFile.model_fields),
-    "grid": tuple(_Grid.model_fields),
-    **{f"models.{name}": tuple(table.model_fields) for name, table in _TABLES.items()},
+    "grid": tuple(Grid.model_fields),
+    **{f"models.{name}": tuple(table.model_fields) for name, table in TABLES.items()},
     "training": tuple(field.name for field in fields(TrainingConfig)),
     "protocol": tuple(field.name for field in fields(Protocol)),
-    "lists": tuple(_Lists.model_fields),
+    "lists": tuple(KeptLists.model_fields),
     "search": tuple(Search.model_fields),
     "stopping": tuple(field.name for field in fields(Stopping)),
     "repeats": tuple(Repeats.model_fields),

@@ -29,4 +29,4 @@ def test_every_stored_query_answers(answers, name):
     result = answers[name]
     assert result.returncode == 0, result.stderr
     n_rows = int(re.search(r"^(\d+) rows$", result.stdout, re.MULTILINE)[1])
-    assert n_rows > 0 or name in ("failures_by_reason", "stopped_trials")
+    assert n_rows > 0 or name in ("failures_by_reason", "stopped_trials", "search_history")
