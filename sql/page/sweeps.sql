@@ -9,7 +9,8 @@ with counted as (
         count(*) filter (where trials.status = 'failed') as n_failed,
         count(*) filter (where trials.status = 'cancelled') as n_cancelled,
         count(*) filter (where trials.status = 'stopped') as n_stopped,
-        sum(trials.train_seconds) as train_seconds,
+        -- A blend took what its parts took, which are counted.
+        sum(trials.train_seconds) filter (where trials.family <> 'blend') as train_seconds,
         min(trials.started_at) as started_at,
         max(trials.finished_at) as finished_at
     from trials

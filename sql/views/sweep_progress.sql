@@ -13,7 +13,7 @@ with counted as (
         count(*) filter (where trials.status = 'running' and trials.lease_expires_at < now()) as n_lost,
         count(*) filter (where trials.attempt > 1) as n_retried,
         -- A blend took what its parts took, which are counted.
-    sum(trials.train_seconds) filter (where trials.family <> 'blend') as train_seconds,
+        sum(trials.train_seconds) filter (where trials.family <> 'blend') as train_seconds,
         min(trials.val_rmse) filter (where not trials.is_baseline) as best_rmse,
         max(trials.finished_at) as last_finished_at,
         count(*) filter (where trials.status = 'succeeded' and trials.lists_removed_at is null) as n_with_lists
