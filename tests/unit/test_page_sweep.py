@@ -11,7 +11,7 @@ from scheduler.page.sweep.axes import axes_of
 from scheduler.page.sweep.curves import curves_of
 from scheduler.page.sweep.history import history_of
 from scheduler.page.sweep.leaderboard import MOST_ROWS, leaderboard_of
-from scheduler.page.sweep.tradeoffs import pareto_front
+from scheduler.page.sweep.tradeoffs import pareto_front, tradeoffs_of
 from scheduler.page.sweep.verdict import headline_of
 from shared.errors import SpecError
 from shared.store.page.sweep import CurvePoint, SweepFacts, SweepRecords, SweepTrial
@@ -152,7 +152,10 @@ def test_the_leaderboard_sorts_by_any_column_with_the_unmeasured_last(
 
 
 def test_a_column_that_is_not_there_is_told() -> None:
-    with pytest.raises(SpecError, match="sort must be one of place, objective, rmse, recall@20, "):
+    with pytest.raises(
+        SpecError,
+        match="one of place, objective, train_seconds, memory, weights, rmse, recall@20, ",
+    ):
         leaderboard_of(records(trial(1, "one"), metrics=METRICS), "magic.ascending")
 
 
@@ -173,6 +176,42 @@ def test_intervals_are_drawn_on_one_scale_with_zero_at_the_right_of_what_is_wors
     assert tie.upper == tie.zero == worse.zero
     assert worse.lower < worse.middle < worse.upper < tie.lower
     assert tie.text == "-0.010 ± 0.010"
+
+
+def test_the_objective_on_test_and_the_costs_come_before_other_metrics() -> None:
+    measured = {("test", "ndcg@20"): {1: 0.2}, ("validation", "ndcg@20"): {1: 0.3}, **METRICS}
+    board = leaderboard_of(records(trial(1, "one"), metrics=measured))
+    assert [column.title for column in board.columns] == [
+        *("#", "ndcg@20", "test ndcg@20", "training", "memory", "weights"),
+        *("rmse", "recall@20", "epoch"),
+    ]
+    assert board.rows[0].cells[2] == ("0.2000", 0.2)
+    assert [cell[0] for cell in board.rows[0].cells[6:8]] == ["0.9000", "0.1000"]
+
+
+def test_the_scale_is_that_of_the_nearer_half_and_who_is_farther_ends_at_its_edge() -> None:
+    near = {"verdict": "worse", "difference": -0.02, "lower": -0.03, "upper": -0.01}
+    far = {"verdict": "worse", "difference": -0.90, "lower": -0.92, "upper": -0.88}
+    trials = (trial(1, "one", verdict="winner"), trial(2, "two", **near), trial(3, "three", **far))
+    board = leaderboard_of(records(*trials, trial(4, "four", **{**near, "difference": -0.015})))
+    drawn = [row.interval for row in board.rows]
+    assert drawn[1] is not None
+    assert drawn[2] is not None
+    # Two of the three reach to -0.03: that is nearly the whole width.
+    assert drawn[1].upper - drawn[1].lower > 60
+    assert drawn[2].lower == drawn[2].middle == drawn[2].upper < drawn[1].lower
+    assert drawn[2].text == "-0.900 ± 0.020"
+
+
+def test_baselines_that_every_architecture_beats_are_named_and_not_drawn() -> None:
+    trials = [trial(n, f"t{n}", validation_value=0.3 + 0.01 * n) for n in (1, 2)]
+    far = trial(3, "popularity", validation_value=0.1, is_baseline=True)
+    near = trial(4, "bias", validation_value=0.315, is_baseline=True)
+    chart = tradeoffs_of(records(*trials, far, near))[0]
+    assert [row[0] for row in chart.rows] == ["t1", "t2", "bias"]
+    assert chart.note.endswith("Not drawn, since every architecture beats it: popularity (0.1000).")
+    # With one architecture there is nothing else to see.
+    assert [row[0] for row in tradeoffs_of(records(trials[0], far))[0].rows] == ["t1", "popularity"]
 
 
 def test_the_front_holds_what_no_other_beats_in_both() -> None:

@@ -96,6 +96,14 @@
     for (const plot of root.querySelectorAll(".plot")) watcher.observe(plot);
   };
 
+  // Paper has no screen to come near. The script of a drawing runs at once, as far as it waits for nothing.
+  addEventListener("beforeprint", () => {
+    for (const plot of document.querySelectorAll(".plot:not([data-drawn])")) {
+      watcher.unobserve(plot);
+      draw(plot);
+    }
+  });
+
   document.addEventListener("mouseleave", () => { tip.hidden = true; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const plot of document.querySelectorAll(".plot[data-drawn]")) draw(plot);

@@ -12,9 +12,10 @@ _FEWEST = 3
 
 
 def history_of(records: SweepRecords, *, is_larger_better: bool) -> Chart | None:
-    """None where fewer than three trials have a value: there is no history to see."""
+    """Without baselines, which nothing searches; None where fewer than three trials have a value."""
+    judged = (one for one in records.trials if one.validation_value is not None and not one.is_baseline)
     ended = sorted(
-        (one for one in records.trials if one.validation_value is not None and one.finished_at is not None),
+        (one for one in judged if one.finished_at is not None),
         key=lambda one: (str(one.finished_at), one.trial_id),
     )
     if len(ended) < _FEWEST:

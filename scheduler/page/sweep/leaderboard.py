@@ -70,10 +70,11 @@ class Leaderboard:
 
 def leaderboard_of(records: SweepRecords, sort: str | None = None, *, show_all: bool = False) -> Leaderboard:
     """All trials in the order of `sort`, `name.direction`; SpecError for what is no column."""
-    metrics = [
-        key for key in _order(records.metrics.keys()) if key != ("validation", records.sweep.objective)
-    ]
-    columns = _columns(records, metrics)
+    chosen_by, reported = (("validation", records.sweep.objective), ("test", records.sweep.objective))
+    others = [key for key in _order(records.metrics.keys()) if key not in (chosen_by, reported)]
+    # The objective on test stands beside the one that chose, and the costs before all other metrics.
+    tested = [reported] if reported in records.metrics else []
+    columns = _columns(records.sweep.objective, tested, others)
     name, direction = _parse_sort(sort, columns)
     value = _value_of(records, name)
     # Stable: those that are equal stay in the order of the objective; without a value they are last.
@@ -81,7 +82,7 @@ def leaderboard_of(records: SweepRecords, sort: str | None = None, *, show_all: 
     trials.sort(key=lambda one: value(one) is None)
     shown = trials if show_all else trials[:MOST_ROWS]
     scale = _Scale(records.trials)
-    rows = tuple(_row(records, trial, metrics, scale) for trial in shown)
+    rows = tuple(_row(records, trial, tested, others, scale) for trial in shown)
     return Leaderboard(columns, rows, (name, direction), len(trials) - len(shown))
 
 
@@ -95,31 +96,43 @@ def _value_of(records: SweepRecords, name: str) -> Callable[[SweepTrial], float 
     return lambda trial: values.get(trial.trial_id)
 
 
-def _columns(records: SweepRecords, metrics: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
-    objective = records.sweep.objective
-    named = [Column(_name(part, name), _title(part, name), _first(name)) for part, name in metrics]
+def _columns(
+    objective: str, tested: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]
+) -> tuple[Column, ...]:
+    def of(metrics: Sequence[tuple[str, str]]) -> list[Column]:
+        return [Column(_name(part, name), _title(part, name), _first(name)) for part, name in metrics]
+
     return (
         Column("place", "#"),
         Column("objective", objective, _first(objective)),
-        *named,
+        *of(tested),
         Column("train_seconds", "training"),
         Column("memory", "memory"),
         Column("weights", "weights"),
+        *of(others),
         Column("best_epoch", "epoch"),
     )
 
 
 def _row(
-    records: SweepRecords, trial: SweepTrial, metrics: Sequence[tuple[str, str]], scale: "_Scale"
+    records: SweepRecords,
+    trial: SweepTrial,
+    tested: Sequence[tuple[str, str]],
+    others: Sequence[tuple[str, str]],
+    scale: "_Scale",
 ) -> Row:
-    values = [records.metrics[key].get(trial.trial_id) for key in metrics]
+    def of(metrics: Sequence[tuple[str, str]]) -> list[tuple[str, float | None]]:
+        values = [records.metrics[key].get(trial.trial_id) for key in metrics]
+        return [(_metric_text(value), value) for value in values]
+
     cells: list[tuple[str, float | None]] = [
         (NOTHING if trial.place is None else str(trial.place), trial.place),
         (number(trial.validation_value), trial.validation_value),
-        *((_metric_text(value), value) for value in values),
+        *of(tested),
         (duration(trial.train_seconds), trial.train_seconds),
         (size(trial.peak_memory_bytes), trial.peak_memory_bytes),
         (count(trial.n_parameters), trial.n_parameters),
+        *of(others),
         (NOTHING if trial.best_epoch is None else str(trial.best_epoch), trial.best_epoch),
     ]
     said, kind = _said(records, trial)
@@ -149,19 +162,19 @@ def _verdict_said(trial: SweepTrial) -> tuple[str, str]:
 
 
 class _Scale:
-    """One scale for all intervals, from the smallest end to the largest, with 0 in it.
+    """One scale for all intervals, with 0 in it: wide enough for the half that is nearest to the leader.
 
-    Where one interval is very far from the others it ends at the edge, or nothing else could be seen.
+    One that is farther ends at the edge, with its difference in words beside it: on a scale that holds a
+    baseline, nobody would see whether the second best crosses 0.
     """
 
     def __init__(self, trials: Sequence[SweepTrial]) -> None:
         ends = sorted(
-            abs(end)
+            max(abs(one.lower), abs(one.upper))
             for one in trials
-            for end in (one.lower, one.upper)
-            if one.difference is not None and end is not None
+            if one.difference is not None and one.lower is not None and one.upper is not None
         )
-        self._reach = ends[math.ceil(0.9 * (len(ends) - 1))] * 1.1 if ends else 1.0
+        self._reach = ends[math.ceil(0.5 * (len(ends) - 1))] * 1.1 if ends else 1.0
         has_below = any((one.lower or 0) < 0 for one in trials)
         has_above = any((one.upper or 0) > 0 for one in trials)
         self._low = -self._reach if has_below else 0.0

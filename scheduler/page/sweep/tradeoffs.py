@@ -28,12 +28,31 @@ class _Cost:
 def tradeoffs_of(records: SweepRecords) -> list[Chart]:
     """One chart for each cost that at least two trials have; none where the objective judged fewer."""
     charts = []
+    objective = records.sweep.objective
+    judged = [one for one in records.trials if one.validation_value is not None]
+    shown, beaten = without_beaten_baselines(judged, objective_is_larger_better(objective))
     for cost in _costs(records):
-        judged = (one for one in records.trials if one.validation_value is not None)
-        points = [one for one in judged if one.trial_id in cost.values]
+        points = [one for one in shown if one.trial_id in cost.values]
         if len(points) >= 2:
-            charts.append(_tradeoff(records.sweep.objective, cost, points))
+            charts.append(_tradeoff(objective, cost, points, beaten))
     return charts
+
+
+def without_beaten_baselines(
+    judged: Sequence[SweepTrial], is_larger_better: bool
+) -> tuple[list[SweepTrial], list[SweepTrial]]:
+    """The trials to draw, and the baselines that every architecture beats.
+
+    Those are so far away that on a scale with them in it all the others are one point. All are drawn where
+    there are not two architectures.
+    """
+    sign = 1 if is_larger_better else -1
+    others = [sign * (one.validation_value or 0.0) for one in judged if not one.is_baseline]
+    if len(others) < 2:
+        return list(judged), []
+    worst = min(others)
+    beaten = [one for one in judged if one.is_baseline and sign * (one.validation_value or 0.0) < worst]
+    return [one for one in judged if one not in beaten], beaten
 
 
 def _costs(records: SweepRecords) -> list[_Cost]:
@@ -49,7 +68,9 @@ def _costs(records: SweepRecords) -> list[_Cost]:
     return costs
 
 
-def _tradeoff(objective: str, cost: _Cost, points: Sequence[SweepTrial]) -> Chart:
+def _tradeoff(
+    objective: str, cost: _Cost, points: Sequence[SweepTrial], beaten: Sequence[SweepTrial]
+) -> Chart:
     pairs = [(cost.values[one.trial_id], one.validation_value or 0.0) for one in points]
     front = pareto_front(
         pairs, is_more_better=cost.is_more_better, is_larger_better=objective_is_larger_better(objective)
@@ -57,11 +78,13 @@ def _tradeoff(objective: str, cost: _Cost, points: Sequence[SweepTrial]) -> Char
     best = [points[place] for place in front]
     names = ", ".join(f"{one.label} ({number(one.validation_value)})" for one in best[:_MOST_NAMED])
     more = f" and {len(best) - _MOST_NAMED} more" if len(best) > _MOST_NAMED else ""
+    left_out = ", ".join(f"{one.label} ({number(one.validation_value)})" for one in beaten)
+    not_shown = f" Not drawn, since every architecture beats it: {left_out}." if left_out else ""
     return Chart(
         title=f"{objective} against {cost.title}",
         description=(
             f"{plural(len(points), 'trial')} by {objective} and {cost.title}. "
-            f"No other is better in both than: {names}{more}."
+            f"No other is better in both than: {names}{more}.{not_shown}"
         ),
         spec=_spec(objective, cost.title, cost.is_time, tuple(sorted({kind_of(one) for one in points}))),
         columns=("trial", "x", "y", "kind", "front"),
@@ -69,7 +92,7 @@ def _tradeoff(objective: str, cost: _Cost, points: Sequence[SweepTrial]) -> Char
             [one.label, value, y, kind_of(one), place in front]
             for place, (one, (value, y)) in enumerate(zip(points, pairs, strict=True))
         ],
-        note="The line joins the trials that no other beats in both.",
+        note=f"The line joins the trials that no other beats in both.{not_shown}",
     )
 
 

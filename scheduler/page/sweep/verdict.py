@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scheduler.page.words import count, duration, number, plural
+from scheduler.page.words import count, duration, number, plural, size
 from scheduler.verdicts.words import decimals_of
 from shared.store.page.sweep import SweepRecords, SweepTrial
 
@@ -118,8 +118,12 @@ def _beside(trial: SweepTrial) -> str:
 def _cost(trial: SweepTrial) -> str:
     if trial.train_seconds is None:
         return ""
-    holds = f" and holds {plural(trial.n_parameters, 'weight')}" if trial.n_parameters else ""
-    return f"{trial.label} trains in {duration(trial.train_seconds)}{holds}."
+    costs = [f"trains in {duration(trial.train_seconds)}"]
+    if trial.peak_memory_bytes:
+        costs.append(f"takes {size(trial.peak_memory_bytes)} of memory")
+    if trial.n_parameters:
+        costs.append(f"holds {plural(trial.n_parameters, 'weight')}")
+    return f"{trial.label} {_names(costs)}."
 
 
 def _value(records: SweepRecords, trial: SweepTrial) -> str:

@@ -38,7 +38,7 @@ class ForWhom:
     other_value: str
     gains: float
     loses: float
-    better: str
+    stands: str
 
 
 def build(shown: Shown) -> dict[str, Any]:
@@ -47,6 +47,7 @@ def build(shown: Shown) -> dict[str, Any]:
     trial = records.trial
     settings = settings_of(trial.config)
     metrics = metrics_of(records.metrics)
+    for_whom = tuple(_for_whom(one, trial.objective) for one in records.for_whom)
     return {
         "title": f"Trial {trial.trial_id} {trial.label}",
         "trial": trial,
@@ -60,10 +61,10 @@ def build(shown: Shown) -> dict[str, Any]:
         "facts": facts_of(records),
         "most_listed": records.most_listed,
         "n_looked": sum(one.n_users for one in records.tenths),
-        "for_whom": tuple(_for_whom(one, trial.objective) for one in records.for_whom),
+        "for_whom": for_whom,
         "for_whom_metric": "RMSE" if _is_error(trial.objective) else "ndcg",
         "judged_by": records.for_whom[0].split if records.for_whom else "",
-        "n_judging": sum(one.n_users for one in records.for_whom),
+        "n_judging": sum(one.n_users for one in for_whom),
         "against": records.against,
         "attempts": records.attempts,
         "log": shown.log,
@@ -154,9 +155,9 @@ def _for_whom(one: UsersOfActivity, objective: str) -> ForWhom:
         (one.n_smaller_error, one.n_larger_error) if is_error else (one.n_higher_ndcg, one.n_lower_ndcg)
     )
     n = one.n_users if is_error else one.n_ranked
-    better = ""
+    stands = "equal"
     if value is not None and other is not None and value != other:
-        better = "better" if (value < other) == is_error else "worse"
+        stands = "ahead" if (value < other) == is_error else "behind"
     return ForWhom(
         users=_USERS[one.place - 1],
         ratings=f"{one.least:,} to {one.most:,}" if one.least != one.most else f"{one.least:,}",
@@ -165,7 +166,7 @@ def _for_whom(one: UsersOfActivity, objective: str) -> ForWhom:
         other_value=number(other),
         gains=gains / n if n else 0.0,
         loses=loses / n if n else 0.0,
-        better=better,
+        stands=stands,
     )
 
 
