@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from scheduler.page.charts import load_grammar
 from scheduler.page.freshness import RenderedViews
 from scheduler.page.rendering import FOLDER, load_templates, render
 from scheduler.page.security import Guard
@@ -34,6 +35,7 @@ def create_application(
     """
     load_templates()
     load_statements()
+    load_grammar()
     rendered = RenderedViews(lambda: database_state(engine))
 
     def routes_of(view: View) -> list[Route]:

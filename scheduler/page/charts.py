@@ -52,6 +52,15 @@ def colour_by(column: str, colours: Mapping[str, str], present: Sequence[str]) -
     return altair.Color(f"{column}:N", scale=scale, legend=legend)
 
 
+def load_grammar() -> None:
+    """Load what makes specifications, with its schema: a service does so before anybody waits for a view."""
+    import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
+
+    finished(
+        altair.Chart(altair.NamedData("rows")).mark_point().encode(x="x:Q", color=colour_by("kind", {}, ()))
+    )
+
+
 def finished(chart: "altair.TopLevelMixin") -> dict[str, Any]:
     """The specification of a chart over `altair.NamedData("rows")`, as wide as its place."""
     made = chart.to_dict()

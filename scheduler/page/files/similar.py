@@ -14,6 +14,7 @@ import numpy.typing as npt
 from shared.artifacts import cached_artifact
 from shared.errors import RecsweepError
 from shared.settings import load_settings
+from shared.store.page.lists import MOST_TRIALS
 
 N_SIMILAR = 10
 # Whoever looks at a page does not wait for more to be read.
@@ -62,22 +63,22 @@ class _TooLarge(Exception):  # noqa: N818  Told to the reader, never raised furt
         self.n_bytes = n_bytes
 
 
-_NEEDED = ("item_vectors", "items", "item_item", "counts", "neighbours", "similarities")
+# What each way of finding reads. A factorization beside an EASE has vectors, and its matrix is not read.
+_NEEDED = (("item_vectors",), ("items", "item_item"), ("counts", "neighbours", "similarities"))
 
 
-@lru_cache(maxsize=3)
+# As many as one view shows: with fewer kept, each look at it would read all of them.
+@lru_cache(maxsize=MOST_TRIALS)
 def _read(model_url: str) -> dict[str, Array]:
     path = cached_artifact(model_url, load_settings().cache_dir)
     with zipfile.ZipFile(path) as archive:
-        n_bytes = sum(
-            member.file_size
-            for member in archive.infolist()
-            if member.filename.removesuffix(".npy") in _NEEDED
-        )
+        sizes = {one.filename.removesuffix(".npy"): one.file_size for one in archive.infolist()}
+    needed = next((names for names in _NEEDED if sizes.keys() >= set(names)), ())
+    n_bytes = sum(sizes[name] for name in needed)
     if n_bytes > _MOST_BYTES:
         raise _TooLarge(n_bytes)
     with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name in _NEEDED}
+        return {name: archive[name] for name in needed}
 
 
 def _by_vectors(arrays: dict[str, Array], item_index: int) -> Similar | None:

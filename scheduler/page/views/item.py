@@ -135,7 +135,9 @@ def _ranks_spec() -> dict[str, Any]:
             x=altair.X("rank:Q", title="rank", axis=altair.Axis(tickMinStep=1, grid=False)),
             y=altair.Y("share:Q", title="share of users", axis=altair.Axis(format="%")),
             color=altair.Color(
-                "trial:N", scale=altair.Scale(range=colours), legend=altair.Legend(title=None, columns=2)
+                "trial:N",
+                scale=altair.Scale(range=colours),
+                legend=altair.Legend(title=None, columns=1, labelLimit=300),
             ),
             tooltip=[
                 altair.Tooltip("trial:N"),
