@@ -5,16 +5,18 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Readers who wait for news ask every few seconds; the database is asked this often for all of them together.
 STATE_SECONDS = 2.0
 # While trials are open, times in a view (since when, how long still) run on without a change.
 _TICK_SECONDS = 15.0
-# A refresh of an open page may be this old, and as many times older as it took to make: one view that is
-# looked at costs at most a fiftieth of a core.
+# A refresh of an open page may be this old, and as many times older as it takes to make all views that are
+# open: however many tabs there are, together they cost at most a fiftieth of a core.
 _LEAST_AGE_SECONDS = 4.0
 _AGE_PER_SECOND = 50.0
+# Who keeps a view open asks for it every few seconds.
+_OPEN_SECONDS = 30.0
 _MOST_KEPT = 64
 
 
@@ -27,6 +29,7 @@ class Rendered:
     state: str
     made_at: float
     seconds: float
+    asked_at: float
 
 
 class RenderedViews:
@@ -47,20 +50,26 @@ class RenderedViews:
         with self._lock:
             kept = self._kept.get(address)
             if kept is not None and is_refresh:
-                age = self._clock() - kept.made_at
-                if age < max(_LEAST_AGE_SECONDS, _AGE_PER_SECOND * kept.seconds):
+                now = self._clock()
+                kept = self._kept[address] = replace(kept, asked_at=now)
+                if now - kept.made_at < max(_LEAST_AGE_SECONDS, _AGE_PER_SECOND * self._open_seconds(now)):
                     return kept
             state = self._current_state(max_age_seconds=STATE_SECONDS if is_refresh else 0.0)
             if kept is None or kept.state != state:
                 began = self._clock()
                 body = make()
                 tag = '"' + hashlib.sha256(body.encode()).hexdigest()[:32] + '"'
-                kept = Rendered(body, tag, state, self._clock(), self._clock() - began)
+                now = self._clock()
+                kept = Rendered(body, tag, state, made_at=now, seconds=now - began, asked_at=now)
             self._kept[address] = kept
             self._kept.move_to_end(address)
             while len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
             return kept
+
+    def _open_seconds(self, now: float) -> float:
+        """How long it takes to make each view that is open once."""
+        return sum(one.seconds for one in self._kept.values() if now - one.asked_at < _OPEN_SECONDS)
 
     def _current_state(self, max_age_seconds: float) -> str:
         now = self._clock()

@@ -21,7 +21,7 @@ from tests.benchmarks.prepared import movielens_1m
 from tests.benchmarks.report import MISSED, print_heading
 
 PARTS = (
-    *("fit", "limit", "growth", "sizes", "reading", "compile", "sweep", "writing", "store", "page"),
+    *("fit", "limit", "growth", "sizes", "reading", "compile", "sweep", "writing", "store", "page", "tabs"),
     *("verdicts", "search", "stopping", "peers", "tuners", "recommend"),
     # The bars of lists and predictions, beside the peers.
     *("families", "factors", "sampling", "shipped"),

@@ -22,8 +22,8 @@ class Site:
         self.now += 0.2
         return f"body {self.state}"
 
-    def get(self, *, is_refresh: bool = False) -> str:
-        return self.views.get("/", self._make, is_refresh=is_refresh).body
+    def get(self, address: str = "/", *, is_refresh: bool = False) -> str:
+        return self.views.get(address, self._make, is_refresh=is_refresh).body
 
 
 def test_a_view_is_made_once_while_nothing_changes() -> None:
@@ -48,6 +48,35 @@ def test_an_open_page_gets_news_only_after_as_long_as_the_view_is_worth() -> Non
     assert site.get(is_refresh=True) == "body one"
     site.now += 1.5
     assert site.get(is_refresh=True) == "body two"
+
+
+def test_ten_views_that_are_open_cost_together_what_one_may_cost() -> None:
+    # Each takes 0.2 s, all of them 2 s: a refresh may be 100 s old, and 4 s in 200 are a fiftieth.
+    site = Site()
+    addresses = [f"/{n}" for n in range(10)]
+    for address in addresses:
+        site.get(address)
+    n_made = site.n_made
+    for n in range(40):
+        site.state = f"number {n}"
+        site.now += 5.0
+        for address in addresses:
+            site.get(address, is_refresh=True)
+    assert n_made < site.n_made <= n_made + 20
+
+
+def test_a_view_that_nobody_looks_at_any_more_does_not_make_the_others_older() -> None:
+    site = Site()
+    site.get("/closed")
+    site.get()
+    for n in range(12):
+        site.state = f"number {n}"
+        site.now += 4.0
+        site.get(is_refresh=True)
+    # 48 s later nobody has asked for the other one: 10 s are enough again.
+    site.state = "last"
+    site.now += 10.5
+    assert site.get(is_refresh=True) == "body last"
 
 
 def test_ten_open_pages_ask_the_database_once_in_two_seconds() -> None:
