@@ -161,8 +161,8 @@ def main() -> None:
     movielens_1m()
     print_heading("The page open in ten tabs while a sweep runs", "bench_tabs")
     print_note(
-        f"`make sweep DATASET=ml-1m FRESH=1 WORKERS={N_WORKERS}` with and without ten clients of the page. The "
-        f"part is that of the {N_WORKERS} cores from the first trial's start to the last one's end."
+        f"`make sweep DATASET=ml-1m FRESH=1 WORKERS={N_WORKERS}` with and without ten clients of the page. "
+        f"The part is that of the {N_WORKERS} cores from the first trial's start to the last one's end."
     )
     columns = ("tabs", "trials, s", "news", "page, CPU s", "its Postgres, CPU s", "part of the cores")
     with installed_copy() as copy:
