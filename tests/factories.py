@@ -17,6 +17,7 @@ from shared.queue import QUEUE_NAME
 from shared.store import (
     Claim,
     EpochRecord,
+    Hits,
     QueuedTrial,
     RankedItems,
     RatedItems,
@@ -107,10 +108,24 @@ def make_epochs(n_epochs: int) -> tuple[EpochRecord, ...]:
     )
 
 
+def make_hits(rows: Sequence[tuple[int, int, int]] = ()) -> Hits:
+    """Hits of user_index, rank, item_index, in the order of users and ranks."""
+    columns = np.array(rows, np.int32).reshape(-1, 3).T
+    return Hits(*columns)
+
+
 def make_user_results(
-    dataset: Dataset, *, error: float = 0.9, ndcg: float = 0.1, seed: int = 0, predicts_ratings: bool = True
+    dataset: Dataset,
+    *,
+    error: float = 0.9,
+    ndcg: float = 0.1,
+    seed: int = 0,
+    predicts_ratings: bool = True,
+    hits: Hits | None = None,
 ) -> UserResults:
     """One held out rating a user; the last third of the users have no relevant item.
+
+    Without `hits` no item was found, whatever the rankings say.
 
     Errors are about `error` and ndcg about `ndcg`: every user has a level, from half to one and a half,
     around which trials scatter by a tenth, by `seed`. User u has u + 1 training ratings.
@@ -129,6 +144,7 @@ def make_user_results(
         squared_error=error**2 * of_trial if predicts_ratings else None,
         absolute_error=error * of_trial if predicts_ratings else None,
         rankings=rankings,
+        hits=hits or make_hits(),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import Engine, text
 
 from scheduler.verdicts.writing import ensure_verdicts
-from shared.datasets import Dataset
+from shared.datasets import Dataset, split_ratings
 from shared.datasets.prepared import store_prepared
 from shared.domain.families.ease import Ease
 from shared.domain.families.item_knn import ItemKnn
@@ -58,13 +58,14 @@ def store_lists(engine: Engine, folder: Path | None = None) -> ListSweep:
     root = folder.as_uri() if folder else "file:///nowhere"
     if folder:
         store_prepared(root, dataset)
+    split = split_ratings(dataset, protocol)
     trial_ids = {}
     for place, config in enumerate(configs):
         n_epochs = 6 if config.training else 0
         attempt = f"{root}/sweep-{sweep.sweep_id}/{config.label}/attempt-1"
         suffix = "keras" if config.family == "tower" else "npz"
         result = replace(
-            sample_result(dataset, place, n_epochs),
+            sample_result(dataset, place, n_epochs, split),
             model_url=f"{attempt}/{config.label}.{suffix}",
             log_url=f"{attempt}/trial.log",
         )

@@ -2,21 +2,24 @@
 
 from dataclasses import replace
 
+import numpy as np
 from sqlalchemy import Engine
 
 from scheduler.verdicts.writing import ensure_verdicts
+from shared.datasets import Split
 from shared.datasets.dataset import Dataset
 from shared.domain.families.item_popularity import ItemPopularity
 from shared.domain.families.tower import Tower
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.protocol import Protocol
-from shared.domain.results import TrialResult
+from shared.domain.results import TrialResult, UserResults
 from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig
 from shared.store import EpochRecord, Sweep, fail_trial, mark_ended_sweeps, record_epoch
 from tests.factories import (
     claim_label,
     make_dataset,
+    make_hits,
     make_result,
     make_user_results,
     store_result,
@@ -50,20 +53,42 @@ def sample_configs(n_trials: int) -> list[TrialConfig]:
     ]
 
 
-def sample_result(dataset: Dataset, place: int, n_epochs: int = 6) -> TrialResult:
-    """The better the lower the place; costs, coverage and popularity trade against ndcg."""
+def with_hits(results: UserResults, dataset: Dataset, rows: np.ndarray, seed: int) -> UserResults:
+    """The results, where lists found two in three of the ratings in `rows` that are relevant, by `seed`."""
+    random = np.random.default_rng(seed)
+    held_out = np.bincount(dataset.user_index[rows], minlength=dataset.n_users)
+    found = rows[random.random(len(rows)) < 2 / 3]
+    found = found[~np.isnan(results.rankings["precision"][dataset.user_index[found]])]
+    hits = []
+    for user in np.unique(dataset.user_index[found]).tolist():
+        items = dataset.item_index[found[dataset.user_index[found] == user]].tolist()
+        ranks = np.sort(random.choice(np.arange(1, K + 1), len(items), replace=False)).tolist()
+        hits += [(user, rank, item) for rank, item in zip(ranks, items, strict=True)]
+    n_found = np.bincount([user for user, _, _ in hits], minlength=dataset.n_users)
+    n_found = np.where(np.isnan(results.rankings["precision"]), np.nan, n_found).astype(np.float32)
+    rankings = {
+        **results.rankings,
+        "precision": n_found / K,
+        "recall": n_found / np.maximum(held_out, 1).astype(np.float32),
+    }
+    n_ratings = np.maximum(held_out, 1).astype(np.int32)
+    return replace(results, n_ratings=n_ratings, rankings=rankings, hits=make_hits(hits))
+
+
+def sample_result(dataset: Dataset, place: int, n_epochs: int = 6, split: Split | None = None) -> TrialResult:
+    """The better the lower the place; costs, coverage and popularity trade against ndcg.
+
+    With a split, lists found some of what it holds out.
+    """
     ndcg, rmse = 0.30 - 0.012 * place, 0.86 + 0.008 * place
+    users = {
+        "validation": make_user_results(dataset, error=rmse, ndcg=ndcg, seed=place),
+        "test": make_user_results(dataset, error=rmse, ndcg=ndcg * 0.98, seed=100 + place),
+    }
+    if split is not None:
+        users = {part: with_hits(of, dataset, split.part(part), 200 + place) for part, of in users.items()}
     made = make_result(
-        dataset,
-        val_rmse=rmse,
-        ndcg=ndcg,
-        k=K,
-        seed=place,
-        n_epochs=n_epochs,
-        user_results={
-            "validation": make_user_results(dataset, error=rmse, ndcg=ndcg, seed=place),
-            "test": make_user_results(dataset, error=rmse, ndcg=ndcg * 0.98, seed=100 + place),
-        },
+        dataset, val_rmse=rmse, ndcg=ndcg, k=K, seed=place, n_epochs=n_epochs, user_results=users
     )
     lists = {
         f"coverage@{K}": 0.2 + 0.03 * (place % 9),

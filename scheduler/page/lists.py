@@ -1,21 +1,21 @@
-"""Lists of several trials side by side: agreement, scores, and where held out items would stand; pure.
+"""Lists of several trials side by side: agreement, scores, and which held out items were found; pure.
 
 A stored list leaves out everything that its user rated, what was held out too: a held out item is in none of
-them. The evaluated list, by which metrics are computed, has held out items; of it the results of the user are
-stored. Where a trial predicts ratings, the prediction of a held out item says where it would stand.
+them. Metrics judge the evaluated list, in which held out items can be; which of them it found is stored with
+the results of the user.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.page.files.ratings import OwnRatings
-from scheduler.page.words import number
-from shared.domain.protocol import parse_protocol
+from scheduler.page.words import NOTHING, number
+from shared.domain.protocol import Protocol, parse_protocol
 from shared.store.page.lists import ListedTrial
-from shared.store.page.user import Rated, Recommended, UserRecords, UserResult
+from shared.store.page.user import Recommended, UserRecords, UserResult
 
-_HELD_OUT = ("validation", "test")
+HELD_OUT = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -32,69 +32,106 @@ class AgreedLine:
 
 @dataclass(frozen=True)
 class HeldOutHit:
-    """A held out item that the list would show, had the user not rated it: `place` from 1."""
+    """A held out item that the evaluated list found; `rating` is the user's, None where it is not known."""
 
     item_id: str
     title: str
-    rating: float
     part: str
-    place: int
+    rank: int
+    rating: float | None
 
 
 @dataclass(frozen=True)
 class TrialList:
-    """The list of one trial; `would_stand`: places of items that the user rated, where they are in reach.
+    """The list of one trial, and what its evaluated lists found of what was held out.
 
-    `found`: in words, what the evaluated lists found of what was held out.
+    `found`: how much, in words, a part of the split each. `known_parts`: those of which it is known which
+    items were found; `lacks_hits`: whether a version stored it that kept only how many.
     """
 
     trial: ListedTrial
+    protocol: Protocol
     lines: tuple[AgreedLine, ...]
     hits: tuple[HeldOutHit, ...]
-    would_stand: Mapping[str, int]
     found: tuple[str, ...]
+    known_parts: tuple[str, ...]
+    lacks_hits: bool
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Whether one list found one held out item, as shown and as read aloud; `rank` None where it did not."""
+
+    shown: str
+    said: str
+    rank: int | None = None
 
 
 def lists_of(records: UserRecords, own: OwnRatings) -> tuple[TrialList, ...]:
     """One for each trial, in their order."""
     counts = Counter(one.item_id for one in records.lists)
-    parts = {one.item_id: one.part for one in own.ratings if one.part in _HELD_OUT}
+    ratings = {one.item_id: one.rating for one in records.rated} | {
+        one.item_id: one.rating for one in own.ratings
+    }
     made = []
     for trial in records.trials:
         lines = [one for one in records.lists if one.trial_id == trial.trial_id]
-        rated = [one for one in records.rated if one.trial_id == trial.trial_id]
-        places = {} if trial.is_refit else would_stand(lines, rated, is_rating=trial.scores_are_ratings)
+        results = [one for one in records.results if one.trial_id == trial.trial_id]
+        protocol = parse_protocol(dict(trial.protocol))
+        hits = tuple(
+            HeldOutHit(one.item_id, one.title, one.split, one.rank, ratings.get(one.item_id))
+            for one in records.hits
+            if one.trial_id == trial.trial_id
+        )
+        known = tuple(one.split for one in results if one.are_hits_kept or one.precision is None)
         made.append(
             TrialList(
                 trial=trial,
+                protocol=protocol,
                 lines=tuple(_line(one, trial, counts[one.item_id]) for one in lines),
-                hits=_hits(rated, places, parts),
-                would_stand=places,
-                found=tuple(
-                    _found(one, parse_protocol(dict(trial.protocol)).k)
-                    for one in records.results
-                    if one.trial_id == trial.trial_id
-                ),
+                hits=hits,
+                found=tuple(_found(one, protocol) for one in results),
+                known_parts=known,
+                lacks_hits=len(known) < len(results),
             )
         )
     return tuple(made)
 
 
-def would_stand(lines: Sequence[Recommended], rated: Sequence[Rated], *, is_rating: bool) -> dict[str, int]:
-    """The place, from 1, that each rated item would take among the recommended ones, by its prediction.
+def marks_of(item_id: str, rating: float, part: str | None, lists: Sequence[TrialList]) -> tuple[Mark, ...]:
+    """Whether each list found an item, in the order of the lists; none where no list could have.
 
-    Without those beyond the end of the list; none where scores are no ratings, and nothing is predicted.
-    An item with the score of a recommended one stands behind it.
+    part: of the item in the split of the first list, None where the prepared ratings do not tell
     """
-    if not is_rating or not lines:
-        return {}
-    places = {}
-    for one in rated:
-        if one.prediction is not None:
-            n_above = sum(line.score >= one.prediction for line in lines)
-            if n_above < len(lines):
-                places[one.item_id] = n_above + 1
-    return places
+    hits = [next((one for one in of.hits if one.item_id == item_id), None) for of in lists]
+    ranks = [one.rank if one else None for one in hits]
+    if part is None:
+        found = [one for one, of in zip(hits, lists, strict=True) if one and _is_split_alike(of, lists[0])]
+        part = found[0].part if found else None
+    if part not in HELD_OUT and not any(ranks):
+        return ()
+    made = []
+    for place, (of_trial, rank) in enumerate(zip(lists, ranks, strict=True), start=1):
+        threshold = of_trial.protocol.relevance_threshold
+        if rank is not None:
+            made.append(Mark(str(rank), f"list {place}: at rank {rank}", rank))
+        elif of_trial.trial.is_refit:
+            made.append(Mark("", f"list {place}: nothing was held out"))
+        elif part not in of_trial.known_parts or not _is_split_alike(of_trial, lists[0]):
+            made.append(Mark("?", f"list {place}: not known"))
+        elif threshold != "none" and rating < threshold:
+            made.append(Mark("", f"list {place}: not looked for"))
+        else:
+            made.append(Mark(NOTHING, f"list {place}: not found"))
+    return tuple(made)
+
+
+def _is_split_alike(one: TrialList, other: TrialList) -> bool:
+    """Whether the same ratings were held out."""
+    names = ("split", "split_seed", "validation_fraction", "test_fraction")
+    return one.trial.fingerprint == other.trial.fingerprint and all(
+        getattr(one.protocol, name) == getattr(other.protocol, name) for name in names
+    )
 
 
 def _line(one: Recommended, trial: ListedTrial, n_lists: int) -> AgreedLine:
@@ -102,21 +139,15 @@ def _line(one: Recommended, trial: ListedTrial, n_lists: int) -> AgreedLine:
     return AgreedLine(one.rank, one.item_id, one.title, one.genres, score, n_lists)
 
 
-def _hits(
-    rated: Sequence[Rated], places: Mapping[str, int], parts: Mapping[str, str | None]
-) -> tuple[HeldOutHit, ...]:
-    hits = [
-        HeldOutHit(one.item_id, one.title, one.rating, str(parts[one.item_id]), places[one.item_id])
-        for one in rated
-        if one.item_id in places and one.item_id in parts
-    ]
-    return tuple(sorted(hits, key=lambda one: one.place))
-
-
-def _found(one: UserResult, k: int) -> str:
+def _found(one: UserResult, protocol: Protocol) -> str:
     """`test: 3 of 7 held out items found …`: precision is hits / k, recall hits / relevant items."""
+    threshold = protocol.relevance_threshold
+    rated = "" if threshold == "none" else f" rated {threshold:g} or more"
     if one.precision is None or one.recall is None:
-        return f"{one.split}: nothing held out is relevant"
-    n_hits = round(one.precision * k)
+        return f"{one.split}: no item{rated} was held out"
+    n_hits = round(one.precision * protocol.k)
     of = f" of {round(n_hits / one.recall)}" if one.recall > 0 else ""
-    return f"{one.split}: {n_hits}{of} held out items found in the first {k}, ndcg {number(one.ndcg)}"
+    return (
+        f"{one.split}: {n_hits}{of} held out items{rated} found in the first {protocol.k}, "
+        f"ndcg {number(one.ndcg)}"
+    )

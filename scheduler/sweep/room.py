@@ -8,9 +8,9 @@ from pathlib import Path
 from shared.errors import SpecError
 
 # With their indexes: a row of the lists and the rating prediction that belongs to it, and what is kept of a
-# user's results on validation and test. Measured by tests/benchmarks/bench_store.py.
+# user's results on validation and test with three hits each. Measured by tests/benchmarks/bench_store.py.
 _BYTES_PER_LIST_ROW = 220
-_BYTES_PER_USER = 350
+_BYTES_PER_USER = 500
 
 
 @dataclass(frozen=True)

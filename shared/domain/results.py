@@ -53,13 +53,25 @@ class RatedItems:
 
 
 @dataclass(frozen=True, eq=False)
+class Hits:
+    """Relevant held out items in the evaluated lists, one row each, ordered by user_index then rank (from 1).
+
+    user_index, rank, item_index: (n_hits,) int32
+    """
+
+    user_index: npt.NDArray[np.int32]
+    rank: npt.NDArray[np.int32]
+    item_index: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
 class UserResults:
     """What each user with held out ratings in one part of the split adds to the metrics of a trial.
 
     user_index: (n_users,) int32, ascending      n_train_ratings: (n_users,) int32, what is learned from
     n_ratings: (n_users,) int32, the held out ones      squared_error, absolute_error: (n_users,) float64,
     sums over these; None where no rating is predicted      rankings: by name of the metric, without its k,
-    (n_users,) float32, NaN for users without a relevant item
+    (n_users,) float32, NaN for users without a relevant item      hits: what the rankings are made of
     """
 
     user_index: npt.NDArray[np.int32]
@@ -68,6 +80,7 @@ class UserResults:
     squared_error: npt.NDArray[np.float64] | None
     absolute_error: npt.NDArray[np.float64] | None
     rankings: Mapping[str, npt.NDArray[np.float32]]
+    hits: Hits
 
 
 @dataclass(frozen=True, eq=False)

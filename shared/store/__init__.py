@@ -27,7 +27,7 @@ from shared.domain.records import (
     Trial,
     TrialStatus,
 )
-from shared.domain.results import EpochRecord, RankedItems, RatedItems, TrialResult, UserResults
+from shared.domain.results import EpochRecord, Hits, RankedItems, RatedItems, TrialResult, UserResults
 from shared.domain.verdicts import RankedTrial, Verdict
 from shared.errors import FailureReason
 from shared.store.access import grant_analyst
@@ -103,7 +103,12 @@ from shared.store.trials import (
     requeue_trials,
     sweep_trials,
 )
-from shared.store.user_results import StoredUserResults, parts_with_user_results, stored_user_results
+from shared.store.user_results import (
+    StoredUserResults,
+    parts_with_user_results,
+    stored_hits,
+    stored_user_results,
+)
 from shared.store.verdicts import judged_state, ranked_trials, save_verdicts, sweeps_to_judge, verdicts_of
 
 __all__ = [
@@ -118,6 +123,7 @@ __all__ = [
     "ForgottenUsers",
     "GrowingSweep",
     "GrowthState",
+    "Hits",
     "LeaderboardRow",
     "LeaseState",
     "ListChange",
@@ -215,6 +221,7 @@ __all__ = [
     "shaped_models",
     "slow_removals",
     "stop_hopeless",
+    "stored_hits",
     "stored_rating_predictions",
     "stored_recommendations",
     "stored_user_results",

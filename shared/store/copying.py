@@ -3,8 +3,7 @@
 Layout: https://www.postgresql.org/docs/current/sql-copy.html, section "Binary Format".
 """
 
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -17,8 +16,14 @@ from sqlalchemy import Connection
 _BLOCK_ROWS = 131_072
 _READ_BYTES = 1 << 18
 
-# The type `text` in the catalogue of every server.
+# Types in the catalogue of every server.
 _TEXT_OID = 25
+_NUMBER_OIDS = {"int16": 21, "int32": 23, "float32": 700, "float64": 701}
+# How an array begins: its bytes, dimensions, whether an element is null, type; then, unless it is empty, its
+# length and the place of its first element. All are int32.
+_ARRAY_HEAD = np.dtype(
+    [(name, ">i4") for name in ("width", "dimensions", "nulls", "type", "length", "first")]
+)
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -36,14 +41,6 @@ class Ids:
 
 
 @dataclass(frozen=True, eq=False)
-class TextLists:
-    """A column of type text[]: row i holds `lists[index[i]]`."""
-
-    lists: Sequence[Sequence[str]]
-    index: npt.NDArray[np.integer]
-
-
-@dataclass(frozen=True, eq=False)
 class Nullable:
     """A column of floating point numbers in which NaN is null."""
 
@@ -52,7 +49,17 @@ class Nullable:
 
 # An array of numbers; its NumPy type is that of the column (int16 for smallint, float32 for real, …).
 Numbers = npt.NDArray[np.integer] | npt.NDArray[np.floating]
-Column = Numbers | Nullable | Ids | TextLists
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """A column of arrays: row i holds the `lengths[i]` values that follow those of row i - 1; -1 is null."""
+
+    values: Ids | Numbers
+    lengths: npt.NDArray[np.integer]
+
+
+Column = Numbers | Nullable | Ids | Arrays
 
 
 def copy_rows(
@@ -93,30 +100,20 @@ class _Stream:
 
 
 def _length(column: Column) -> int:
-    if isinstance(column, Ids | TextLists):
+    if isinstance(column, Ids):
         return len(column.index)
+    if isinstance(column, Arrays):
+        return len(column.lengths)
     return len(column.values if isinstance(column, Nullable) else column)
 
 
 def _encode(columns: list[Column], n_rows: int) -> Iterator[bytes]:
-    chosen: dict[int, _Padded] = {}
-    for number, column in enumerate(columns):
-        if isinstance(column, Ids):
-            chosen[number] = _byte_fields([text.encode() for text in column.ids.tolist()])
-        elif isinstance(column, TextLists):
-            chosen[number] = _byte_fields([_array(texts) for texts in column.lists])
+    fields = [_fields_of(column) for column in columns]
+    longest = max([1, *(int(one.lengths.max(initial=1)) for one in columns if isinstance(one, Arrays))])
+    n_block = max(1, _BLOCK_ROWS // longest)
     yield _HEADER
-    for start in range(0, n_rows, _BLOCK_ROWS):
-        block = slice(start, start + _BLOCK_ROWS)
-        parts: list[_Padded] = []
-        for number, column in enumerate(columns):
-            if isinstance(column, Ids | TextLists):
-                padded, mask = chosen[number]
-                parts.append((padded[column.index[block]], mask[column.index[block]]))
-            elif isinstance(column, Nullable):
-                parts.append(_nullable_fields(column.values[block]))
-            else:
-                parts.append(_number_fields(column[block]))
+    for start in range(0, n_rows, n_block):
+        parts = [of_column(slice(start, min(start + n_block, n_rows))) for of_column in fields]
         # Every row begins with its number of fields, two bytes.
         count = np.frombuffer(len(columns).to_bytes(2, "big"), np.uint8)
         count = np.broadcast_to(count, (len(parts[0][0]), 2))
@@ -124,6 +121,26 @@ def _encode(columns: list[Column], n_rows: int) -> Iterator[bytes]:
         is_data = np.concatenate([np.ones(count.shape, np.bool_), *(mask for _, mask in parts)], axis=1)
         yield data[is_data].tobytes()
     yield _TRAILER
+
+
+def _fields_of(column: Column) -> Callable[[slice], _Padded]:
+    """What gives the fields of a block of rows."""
+    if isinstance(column, Ids):
+        padded, mask = _byte_fields([text.encode() for text in column.ids.tolist()])
+        index = column.index
+        return lambda block: (padded[index[block]], mask[index[block]])
+    if isinstance(column, Nullable):
+        values = column.values
+        return lambda block: _nullable_fields(values[block])
+    if isinstance(column, Arrays):
+        elements, lengths = _fields_of(column.values), column.lengths
+        oid = _TEXT_OID if isinstance(column.values, Ids) else _NUMBER_OIDS[column.values.dtype.name]
+        ends = np.concatenate([[0], np.cumsum(np.maximum(lengths, 0))])
+        return lambda block: _array_fields(
+            elements(slice(ends[block.start], ends[block.stop])), oid, lengths[block]
+        )
+    numbers = column
+    return lambda block: _number_fields(numbers[block])
 
 
 def _number_fields(values: Numbers) -> _Padded:
@@ -155,10 +172,24 @@ def _byte_fields(encoded: Sequence[bytes]) -> _Padded:
     return data, np.arange(4 + width) < (4 + lengths)[:, np.newaxis]
 
 
-def _array(texts: Sequence[str]) -> bytes:
-    """An array of texts as the server sends it: dimensions, no null, type; length, first place; the texts."""
-    if not texts:
-        return struct.pack(">iii", 0, 0, _TEXT_OID)
-    encoded = [text.encode() for text in texts]
-    parts = (part for value in encoded for part in (struct.pack(">i", len(value)), value))
-    return struct.pack(">iiiii", 1, 0, _TEXT_OID, len(encoded), 1) + b"".join(parts)
+def _array_fields(elements: _Padded, oid: int, lengths: npt.NDArray[np.integer]) -> _Padded:
+    """Each array as its head and the fields of its elements, which come row after row; -1 for null."""
+    data, mask = elements
+    n_rows, longest, width = len(lengths), int(lengths.max(initial=0)), data.shape[1]
+    is_element = np.arange(longest) < lengths[:, np.newaxis]
+    body = np.zeros((n_rows, longest, width), np.uint8)
+    is_body = np.zeros(body.shape, np.bool_)
+    body[is_element], is_body[is_element] = data, mask
+    is_null, is_empty = lengths < 0, lengths == 0
+    head = np.zeros(n_rows, _ARRAY_HEAD)
+    # Without the width itself.
+    n_head = np.where(is_empty, 12, 20)
+    head["width"] = np.where(is_null, -1, n_head + is_body.sum(axis=(1, 2)))
+    head["dimensions"], head["type"], head["length"], head["first"] = ~is_empty, oid, lengths, 1
+    is_head = np.arange(_ARRAY_HEAD.itemsize) < np.where(is_null, 4, 4 + n_head)[:, np.newaxis]
+    return (
+        np.concatenate(
+            [head.view(np.uint8).reshape(n_rows, -1), body.reshape(n_rows, longest * width)], axis=1
+        ),
+        np.concatenate([is_head, is_body.reshape(n_rows, longest * width)], axis=1),
+    )

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from shared.datasets.dataset import Dataset
 from shared.domain.records import DatasetVersion
 from shared.errors import DatasetError
-from shared.store.copying import Column, Ids, TextLists, copy_rows
+from shared.store.copying import Arrays, Column, Ids, copy_rows
 from shared.store.database import transaction
 
 _INSERT = text("""
@@ -70,13 +70,16 @@ def save_dataset(engine: Engine, dataset: Dataset, source: str | None = None) ->
             connection.execute(_NOTE_SOURCE, {"fingerprint": dataset.fingerprint, "source": source})
         if dataset_id is None:
             return int(stored.dataset_id)
-        genres, genres_index = np.unique(dataset.genres, return_inverse=True)
+        genres = [one.split("|") if one else [] for one in dataset.genres.tolist()]
+        names, name_index = np.unique(
+            np.array([name for of_item in genres for name in of_item], np.str_), return_inverse=True
+        )
         items: dict[str, Column] = {
             "dataset_id": np.full(dataset.n_items, dataset_id, np.int32),
             "item_id": Ids(dataset.item_ids, np.arange(dataset.n_items)),
             "item_index": np.arange(dataset.n_items, dtype=np.int32),
             "title": Ids(dataset.titles, np.arange(dataset.n_items)),
-            "genres": TextLists([one.split("|") if one else [] for one in genres.tolist()], genres_index),
+            "genres": Arrays(Ids(names, name_index), np.array([len(of_item) for of_item in genres])),
             "n_ratings": np.bincount(dataset.item_index, minlength=dataset.n_items).astype(np.int32),
         }
         copy_rows(connection, "items", items)

@@ -87,6 +87,21 @@ _KEPT_BY_ITS_VERSION = text("""
         from alike
         join metrics using (trial_id)
         union
+        select parts.split, 'hits'
+        from (values ('validation'), ('test')) as parts (split)
+        where exists (
+            -- A trial has the hits of all its users or of none: one row tells.
+            select from alike
+            cross join lateral (
+                select user_results.hit_items
+                from user_results
+                where user_results.sweep_id = alike.sweep_id and user_results.trial_id = alike.trial_id
+                    and user_results.split = parts.split and user_results.ndcg is not null
+                limit 1
+            ) as of_user
+            where of_user.hit_items is not null
+        )
+        union
         select parts.split, 'user_results'
         from (values ('validation'), ('test')) as parts (split)
         where exists (
@@ -156,7 +171,7 @@ def metrics_of(engine: Engine, trial_id: int) -> dict[tuple[str, str], float]:
 def kept_by_its_version(engine: Engine, trial_id: int) -> tuple[str, set[tuple[str, str]]]:
     """The code version that stored a trial, and what any trial stored by it has, by part and name.
 
-    Names are those of metrics, and `user_results`. What is missing there that version did not measure.
+    Names are those of metrics, `user_results` and `hits`. What is missing there that version did not measure.
     """
     with transaction(engine) as connection:
         rows = connection.execute(_KEPT_BY_ITS_VERSION, {"trial_id": trial_id}).all()

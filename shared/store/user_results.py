@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, text
 
 from shared.datasets.dataset import Dataset
 from shared.domain.records import Claim
-from shared.domain.results import UserResults
-from shared.store.copying import Column, Ids, Nullable, copy_rows
+from shared.domain.results import Hits, UserResults
+from shared.store.copying import Arrays, Column, Ids, Nullable, copy_rows
 from shared.store.database import transaction
 
 _SPLITS = ("validation", "test")
@@ -26,6 +26,15 @@ _STORED = """
         and sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
     order by user_id
 """
+_HITS = text("""
+    select user_results.user_id, hits.rank, hits.item_id
+    from user_results
+    cross join lateral unnest(user_results.hit_items, user_results.hit_ranks) with ordinality
+        as hits (item_id, rank, number)
+    where user_results.trial_id = :trial_id and user_results.split = :split
+        and user_results.sweep_id = (select trials.sweep_id from trials where trials.trial_id = :trial_id)
+    order by user_results.user_id, hits.number
+""")
 _PARTS = text("""
     select parts.split
     from (values ('validation'), ('test')) as parts (split)
@@ -70,6 +79,12 @@ def write_user_results(
             columns["absolute_error"] = of_part.absolute_error.astype(np.float64)
         for name in _RANKINGS:
             columns[name] = Nullable(of_part.rankings[name].astype(np.float32))
+        hits = of_part.hits
+        lengths = np.bincount(np.searchsorted(of_part.user_index, hits.user_index), minlength=n_rows)
+        # Whoever has nothing to be found has no hits, not none.
+        lengths[np.isnan(of_part.rankings["precision"])] = -1
+        columns["hit_items"] = Arrays(Ids(dataset.item_ids, hits.item_index), lengths)
+        columns["hit_ranks"] = Arrays(hits.rank.astype(np.int16), lengths)
         copy_rows(connection, "user_results", columns)
 
 
@@ -94,6 +109,20 @@ def stored_user_results(engine: Engine, trial_id: int, split: str, *columns: str
         n_ratings=table[:, 1].astype(np.int64),
         values={name: _as_written(name, table[:, 2 + place]) for place, name in enumerate(names)},
     )
+
+
+def stored_hits(engine: Engine, trial_id: int, split: str, dataset: Dataset) -> Hits:
+    """The hits of one trial and part, as they were written; unknown ids are -1."""
+    with transaction(engine) as connection:
+        rows = connection.execute(_HITS, {"trial_id": trial_id, "split": split}).all()
+    users = {user_id: place for place, user_id in enumerate(dataset.user_ids.tolist())}
+    items = {item_id: place for place, item_id in enumerate(dataset.item_ids.tolist())}
+    user_index = np.array([users.get(row.user_id, -1) for row in rows], np.int32)
+    rank = np.array([row.rank for row in rows], np.int32)
+    item_index = np.array([items.get(row.item_id, -1) for row in rows], np.int32)
+    # Not by rank too: a list that is stored in another order is another list.
+    order = np.argsort(user_index, kind="stable")
+    return Hits(user_index[order], rank[order], item_index[order])
 
 
 def _as_written(name: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ cross join lateral (
 join items on items.dataset_id = sweeps.dataset_id and items.item_id = list.item_id
 order by named.trial_id, list.rank;
 
--- rated: which items has the user rated highest, and which rating does each trial predict?
+-- rated: which items has the user rated highest?
 select
     named.trial_id,
     rated.rank,
@@ -23,8 +23,7 @@ select
     items.title,
     items.genres,
     items.n_ratings,
-    rated.rating,
-    rated.prediction
+    rated.rating
 from unnest(cast(:trials as integer[])) as named (trial_id)
 join trials using (trial_id)
 join sweeps using (sweep_id)
@@ -32,8 +31,7 @@ cross join lateral (
     select
         rating_predictions.rank,
         rating_predictions.item_id,
-        rating_predictions.rating,
-        rating_predictions.prediction
+        rating_predictions.rating
     from rating_predictions
     where rating_predictions.sweep_id = trials.sweep_id
         and rating_predictions.trial_id = trials.trial_id
@@ -53,12 +51,20 @@ select
     result.squared_error,
     result.ndcg,
     result.recall,
-    result.precision
+    result.precision,
+    result.are_hits_kept
 from unnest(cast(:trials as integer[])) as named (trial_id)
 join trials using (trial_id)
 cross join (values ('validation'), ('test')) as parts (split)
 cross join lateral (
-    select user_results.*
+    select
+        user_results.n_train_ratings,
+        user_results.n_ratings,
+        user_results.squared_error,
+        user_results.ndcg,
+        user_results.recall,
+        user_results.precision,
+        user_results.hit_items is not null as are_hits_kept
     from user_results
     where user_results.sweep_id = trials.sweep_id
         and user_results.trial_id = trials.trial_id
@@ -66,6 +72,21 @@ cross join lateral (
         and user_results.user_id = cast(:user_id as text)
 ) as result
 order by named.trial_id, parts.split desc;
+
+-- hits: which of the held out items did the evaluated list of each trial find, and at which rank?
+select named.trial_id, user_results.split, hits.rank, hits.item_id, items.title
+from unnest(cast(:trials as integer[])) as named (trial_id)
+join trials using (trial_id)
+join sweeps using (sweep_id)
+cross join (values ('validation'), ('test')) as parts (split)
+join user_results
+    on user_results.sweep_id = trials.sweep_id
+    and user_results.trial_id = trials.trial_id
+    and user_results.split = parts.split
+    and user_results.user_id = cast(:user_id as text)
+cross join lateral unnest(user_results.hit_items, user_results.hit_ranks) as hits (item_id, rank)
+join items on items.dataset_id = sweeps.dataset_id and items.item_id = hits.item_id
+order by named.trial_id, parts.split desc, hits.rank;
 
 -- items: what are the other items called that the user rated?
 select items.item_id, items.title, items.genres

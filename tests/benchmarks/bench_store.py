@@ -56,7 +56,7 @@ PREDICTIONS = FILL.format(table="{table}", columns="rating, prediction", values=
 USER_RESULTS = """
     insert into {table}
     select :sweep_id, :trial_id, parts.split, cast(1000000 + users.number as text), 100, 10, 8.1, 7.2,
-        random(), random(), random(), random(), 1, random()
+        random(), random(), 0.15, random(), 1, 0.5, array['17', '2037', '451'], array[2, 7, 15]
     from (values ('test'), ('validation')) as parts (split)
     cross join generate_series(0, :n_users - 1) as users (number)
 """

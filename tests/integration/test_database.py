@@ -111,7 +111,7 @@ def test_two_upgrades_of_an_empty_database_at_once_take_turns(empty_database_url
     for thread in threads:
         thread.join()
     assert failures == []
-    assert scalars(engines[0], "select version_num from alembic_version") == ["0009"]
+    assert scalars(engines[0], "select version_num from alembic_version") == ["0010"]
     for engine in engines:
         engine.dispose()
 

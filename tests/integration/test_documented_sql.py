@@ -13,7 +13,7 @@ from shared.domain.training import TrainingConfig
 from shared.domain.trial import TrialConfig
 from shared.store import promote_trial
 from tests.documents import all_pages
-from tests.factories import make_dataset, make_result, make_user_results, store_result, store_sweep
+from tests.factories import make_dataset, make_hits, make_result, make_user_results, store_result, store_sweep
 
 # What the statements ask for.
 USER_ID = "2000"
@@ -27,14 +27,16 @@ STATEMENTS = [
 
 def make_named(name: str, n_items: int) -> Dataset:
     dataset = make_dataset(name=name, n_items=n_items)
-    return replace(dataset, user_ids=np.array(["1", "2", "3", USER_ID]))
+    return replace(dataset, user_ids=np.array(["1", USER_ID, "3", "4"]))
 
 
 def store_and_promote(engine: Engine, dataset: Dataset, seed: int) -> None:
     """A sweep whose two trials have succeeded; the second one, which does not lead, is promoted."""
     sweep = store_sweep(engine, dataset, CONFIGS, name="reference")
     for number, config in enumerate(CONFIGS):
-        users = {"validation": make_user_results(dataset, seed=seed + number)}
+        # The list of the second user, USER_ID, has a hit.
+        hits = make_hits([(1, 2, 4 + seed // 5)])
+        users = {"validation": make_user_results(dataset, seed=seed + number, hits=hits)}
         result = make_result(dataset, val_rmse=0.9 + number / 10, seed=seed + number, user_results=users)
         store_result(engine, sweep.sweep_id, config.label, dataset, result)
     write_verdicts(engine, sweep)

@@ -1,5 +1,6 @@
 """The views of a trial, a user, an item and the data over a real database, asked as a browser asks."""
 
+import re
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -8,9 +9,14 @@ from sqlalchemy import Engine, text
 
 from scheduler.page.views import VIEWS
 from shared.datasets import split_ratings
+from shared.domain.families.ease import Ease
 from shared.domain.protocol import Protocol
+from shared.domain.trial import TrialConfig
+from shared.store import add_trials, stored_hits
 from shared.store.page import view_sql
 from shared.store.page.trial import read_trial
+from shared.store.schema import upgrade_schema
+from tests.factories import make_hits, make_result, make_user_results, store_result
 from tests.page_client import PageClient
 from tests.page_lists import ARABIC_ID, LONG_ID, ODD_ID, ListSweep, remove_lists_of, store_lists
 from tests.page_samples import HOSTILE_TITLE, K, sample_dataset, store_failed_sweep, store_running_sweep
@@ -91,7 +97,7 @@ def test_ids_of_any_text_are_found_by_the_links_to_them(
 ) -> None:
     answer = client.get(VIEWS["user"].address({"user_id": user_id}))
     assert answer.status_code == 200
-    assert "would stand" in answer.text
+    assert "Held out items that it found" in answer.text
     assert "Nobody has the id" not in answer.text
 
 
@@ -120,11 +126,85 @@ def test_held_out_items_are_those_of_the_split(client: PageClient, lists: ListSw
     assert page.count(">held out</span>") == n_held_out
 
 
+# By trial, user and item.
+_FOUND = text("""
+    select user_results.trial_id, user_results.user_id, hits.item_id, user_results.split, hits.rank
+    from user_results
+    cross join unnest(user_results.hit_items, user_results.hit_ranks) as hits (item_id, rank)
+    order by user_results.user_id, hits.item_id
+""")
+
+
+def test_what_each_list_found_is_in_its_card_and_in_the_table(
+    client: PageClient, engine: Engine, lists: ListSweep
+) -> None:
+    named = [lists.trial_ids[one] for one in ("weighted_als", "ease", "item_knn", "tower")]
+    with engine.begin() as connection:
+        found = {row[:3]: row for row in connection.execute(_FOUND)}
+    # A user with an item that some of the lists found and others did not.
+    user_id, item_id = next(
+        (user_id, item_id)
+        for _, user_id, item_id in found
+        if user_id.isdigit() and 0 < sum((one, user_id, item_id) in found for one in named) < 4
+    )
+    page = client.get(f"/user?user_id={user_id}&trials={','.join(map(str, named))}").text
+    cards = page.split("<article")[1:]
+    (line,) = [
+        one for one in page.split("<tr>") if one.startswith("<th scope") and f"item_id={item_id}&" in one
+    ]
+    for place, (card, trial_id) in enumerate(zip(cards, named, strict=True), start=1):
+        assert card.count(">hit</span>") == sum(key[:2] == (trial_id, user_id) for key in found)
+        hit = found.get((trial_id, user_id, item_id))
+        if hit is None:
+            assert f">list {place}: not found" in line
+        else:
+            assert re.search(rf"item_id={item_id}&.*?{hit.split}, rated [1-5], at rank {hit.rank}<", card)
+            assert re.search(rf">list {place}: at rank {hit.rank}[,<]", line)
+
+
+def test_after_an_upgrade_what_older_trials_found_is_counted_and_not_guessed(
+    client: PageClient, engine: Engine, lists: ListSweep
+) -> None:
+    before = client.get("/user?user_id=12").text
+    # As 0009 left the tables.
+    with engine.begin() as connection:
+        n_rows = connection.scalar(text("select count(*) from user_results"))
+        connection.execute(text("alter table user_results drop column hit_items, drop column hit_ranks"))
+        connection.execute(text("update alembic_version set version_num = '0009'"))
+    upgrade_schema(engine)
+    with engine.begin() as connection:
+        kept = connection.execute(text("select count(*), count(hit_items) from user_results")).one()
+    assert tuple(kept) == (n_rows, 0)
+    page = PageClient(engine).get("/user?user_id=12").text
+    assert ">hit</span>" in before
+    assert ">hit</span>" not in page
+    counted = re.findall(r"(?:validation|test): \d+ of \d+ held out items found", before)
+    assert counted
+    assert re.findall(r"(?:validation|test): \d+ of \d+ held out items found", page) == counted
+    assert "Which ones is not stored" in page
+    assert "Which ones is not stored" not in before
+    assert "list 1: not known" in page
+    # Into a partition of the older version.
+    add_trials(engine, lists.sweep_id, [TrialConfig(Ease(l2=7.0))])
+    results = {"test": make_user_results(lists.dataset, hits=make_hits([(5, 3, 8)]))}
+    trial_id = store_result(
+        engine,
+        lists.sweep_id,
+        TrialConfig(Ease(l2=7.0)).label,
+        lists.dataset,
+        make_result(lists.dataset, user_results=results),
+    )
+    assert stored_hits(engine, trial_id, "test", lists.dataset).rank.tolist() == [3]
+
+
 def test_where_the_ratings_cannot_be_read_the_page_says_so(client: PageClient, engine: Engine) -> None:
     store_lists(engine)
     page = client.get("/user?user_id=5").text
     assert "The prepared ratings cannot be read here" in page
     assert "as the database has them" in page
+    # The database has which of them were found.
+    assert ">hit</span>" in page
+    assert "list 1: at rank" in page
     assert "cannot be read" in client.get("/data").text
 
 

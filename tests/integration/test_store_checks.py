@@ -13,6 +13,7 @@ from shared.store import Sweep, list_checks, sweep_trials, verify_recommendation
 from tests.factories import (
     make_config,
     make_dataset,
+    make_hits,
     make_result,
     make_user_results,
     store_result,
@@ -28,7 +29,13 @@ LABEL = "concatenate_4_2_1"
 def sweep(engine: Engine) -> Sweep:
     # Support 0: items without ratings, rows 6 and 7, are candidates too.
     sweep = store_sweep(engine, DATASET, [make_config()], protocol=Protocol(k=2, min_support=0))
-    users = make_user_results(DATASET)
+    # Of the four users the first has two hits, the second none, and the others nothing relevant.
+    users = make_user_results(DATASET, hits=make_hits([(0, 1, 7), (0, 2, 3)]))
+    of_hits = {"precision": [1, 0, np.nan, np.nan], "mrr": [1, 0, np.nan, np.nan]}
+    users = replace(
+        users,
+        rankings=users.rankings | {name: np.array(of, np.float32) for name, of in of_hits.items()},
+    )
     metrics = {f"{name}@2": float(np.nanmean(values)) for name, values in users.rankings.items()}
     metrics |= {"rmse": np.sqrt(users.squared_error.mean()), "mae": users.absolute_error.mean()}
     result = make_result(DATASET, user_results={"validation": users})
@@ -78,7 +85,18 @@ def test_lists_that_keep_the_contract_have_no_differences(engine, sweep):
             "update user_results set absolute_error = absolute_error + 1 where user_id = '1'",
             {"user_results": 1},
         ),
-        ("update user_results set mrr = mrr + 1 where user_id = '1'", {"user_results": 1}),
+        ("update user_results set recall = recall + 1 where user_id = '1'", {"user_results": 1}),
+        ("update user_results set mrr = mrr + 1 where user_id = '1'", {"user_results": 1, "hits": 1}),
+        ("update user_results set hit_ranks = '{2,1}' where user_id = '1'", {"hits": 1}),
+        ("update user_results set hit_ranks = '{1,1}' where user_id = '1'", {"hits": 1}),
+        # k is 2.
+        ("update user_results set hit_ranks = '{1,3}' where user_id = '1'", {"hits": 1}),
+        ("update user_results set hit_items = '{80,no such}' where user_id = '1'", {"hits": 1}),
+        ("update user_results set hit_items = '{80}', hit_ranks = '{1}' where user_id = '1'", {"hits": 1}),
+        ("update user_results set hit_items = '{10}', hit_ranks = '{1}' where user_id = '2'", {"hits": 1}),
+        ("update user_results set hit_items = null, hit_ranks = null where user_id = '2'", {"hits": 1}),
+        # As an older version stored it.
+        ("update user_results set hit_items = null, hit_ranks = null", {}),
         ("delete from user_results where user_id = '1'", {"user_results": 8}),
         ("delete from metrics where name = 'map@2'", {"user_results": 1}),
     ],

@@ -24,6 +24,7 @@ from shared.store import (
     record_epoch,
     recover_lost_trials,
     release_trial,
+    stored_hits,
     stored_recommendations,
     stored_user_results,
     sweep_trials,
@@ -37,6 +38,7 @@ from tests.factories import (
     make_config,
     make_dataset,
     make_epochs,
+    make_hits,
     make_result,
     make_user_results,
     store_sweep,
@@ -130,6 +132,42 @@ def test_results_of_users_come_back_as_they_were_written(engine, sweep_id, predi
         np.testing.assert_array_equal(stored.values[name], values.astype(np.float64))
 
 
+def test_hits_come_back_as_they_were_written_and_none_is_not_nothing(engine, sweep_id):
+    claim = claim_label(engine, sweep_id, LABEL)
+    # Of four users the last two have nothing relevant; the second has, and the list found nothing of it.
+    found = {"validation": make_hits([(0, 1, 7), (0, 2, 0)]), "test": make_hits([(1, 2, 4)])}
+    users = {part: make_user_results(DATASET, hits=hits) for part, hits in found.items()}
+    assert finish_trial(engine, claim, make_result(DATASET, user_results=users), DATASET)
+    for part, hits in found.items():
+        stored = stored_hits(engine, claim.trial_id, part, DATASET)
+        for name in ("user_index", "rank", "item_index"):
+            np.testing.assert_array_equal(getattr(stored, name), getattr(hits, name))
+    with engine.begin() as connection:
+        rows = connection.execute(
+            text("select hit_items, hit_ranks from user_results order by split desc, user_id")
+        ).all()
+    nothing = [([], []), (None, None), (None, None)]
+    assert [tuple(row) for row in rows] == [
+        (["80", "10"], [1, 2]),
+        *nothing,
+        *(([], []), (["50"], [2]), *nothing[1:]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("hit_items = '{10}' where user_id = '1'", "ck_user_results_hits"),
+        ("hit_ranks = null where user_id = '1'", "ck_user_results_hits"),
+        ("hit_items = '{}', hit_ranks = '{}' where user_id = '4'", "ck_user_results_hits_are_judged"),
+    ],
+)
+def test_hits_without_ranks_or_of_nothing_are_refused(engine, sweep_id, change, rule):
+    finish_trial(engine, claim_label(engine, sweep_id, LABEL), RESULT, DATASET)
+    with pytest.raises(StoreError, match=f'"{rule}"'), transaction(engine) as connection:
+        connection.execute(text(f"update user_results set {change}"))
+
+
 def test_results_of_users_of_more_rows_than_are_read_at_once_come_back_whole(engine, sweep_id, monkeypatch):
     monkeypatch.setattr("shared.store.user_results._ROWS_AT_ONCE", 3)
     claim = claim_label(engine, sweep_id, LABEL)
@@ -174,19 +212,28 @@ def test_ids_of_any_text_and_length_survive(engine):
     )
     sweep = store_sweep(engine, dataset, [make_config()])
     claim = claim_label(engine, sweep.sweep_id, LABEL)
-    finish_trial(engine, claim, make_result(dataset), dataset)
+    hits = make_hits([(0, 1, 7), (0, 2, 5), (0, 5, 3), (1, 1, 4)])
+    users = {"test": make_user_results(dataset, hits=hits)}
+    finish_trial(engine, claim, make_result(dataset, user_results=users), dataset)
     stored = stored_recommendations(engine, claim.trial_id, dataset)
     np.testing.assert_array_equal(stored.user_index, RESULT.recommendations.user_index)
     np.testing.assert_array_equal(stored.item_index, RESULT.recommendations.item_index)
+    stored_items = stored_hits(engine, claim.trial_id, "test", dataset).item_index
+    np.testing.assert_array_equal(stored_items, hits.item_index)
 
 
 def test_lists_longer_than_a_block_are_written_whole(engine, sweep_id, monkeypatch):
     monkeypatch.setattr("shared.store.copying._BLOCK_ROWS", 3)
     monkeypatch.setattr("shared.store.copying._READ_BYTES", 7)
     claim = claim_label(engine, sweep_id, LABEL)
-    finish_trial(engine, claim, RESULT, DATASET)
+    # With arrays of two a block is one row.
+    hits = make_hits([(0, 1, 7), (0, 2, 0), (1, 1, 3)])
+    users = {"validation": make_user_results(DATASET, hits=hits)}
+    finish_trial(engine, claim, make_result(DATASET, user_results=users), DATASET)
     stored = stored_recommendations(engine, claim.trial_id, DATASET)
     np.testing.assert_array_equal(stored.item_index, RESULT.recommendations.item_index)
+    stored_items = stored_hits(engine, claim.trial_id, "validation", DATASET).item_index
+    np.testing.assert_array_equal(stored_items, hits.item_index)
 
 
 def test_columns_of_unequal_length_are_refused(engine, sweep_id):

@@ -151,6 +151,37 @@ def test_results_of_users_that_are_gone_or_do_not_add_up_are_found(made, engine,
     assert f"{BASELINE}: stored results of users on validation are not those of its users\n" in done.stdout
 
 
+def test_hits_that_were_changed_are_found(made, engine, database_url, sweep_id):
+    changes = {
+        TOWER: "hit_items[1] = (select item_id from items where item_id <> hit_items[1] order by 1 limit 1)",
+        BASELINE: "hit_items = '{}', hit_ranks = '{}'",
+    }
+    with engine.begin() as connection:
+        for label, change in changes.items():
+            statement = f"""
+                update user_results set {change}
+                where cardinality(hit_items) > 0 and split = 'validation'
+                    and trial_id = (select trial_id from trials where label = :label)
+            """
+            assert connection.execute(text(statement), {"label": label}).rowcount > 0
+    done = verify(made, database_url, sweep_id)
+    assert done.returncode == 1
+    for label in changes:
+        assert f"{label}: stored hits of users on validation differ from the model's\n" in done.stdout
+    # The other item is one of the catalogue, so that no rule is broken.
+    assert f"{TOWER}: hits:" not in done.stdout
+    assert f"{BASELINE}: hits: " in done.stdout
+
+
+def test_hits_that_an_older_version_did_not_store_are_no_difference(made, engine, database_url, sweep_id):
+    with engine.begin() as connection:
+        connection.execute(text("update user_results set hit_items = null, hit_ranks = null"))
+    done = verify(made, database_url, sweep_id)
+    assert done.returncode == 0
+    words = "as stored (version test did not store which held out items lists found)\n"
+    assert done.stdout.count(words) == len(TOWERS) + len(BASELINES)
+
+
 def test_what_an_older_version_did_not_store_is_said_and_no_difference(made, engine, database_url, sweep_id):
     with engine.begin() as connection:
         connection.execute(text("delete from user_results"))

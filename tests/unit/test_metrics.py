@@ -292,6 +292,47 @@ def test_results_of_users_by_hand():
     }
     assert {name: column[0] for name, column in results.rankings.items()} == pytest.approx(values)
     assert all(np.isnan(column[1]) for column in results.rankings.values())
+    assert hits_of(results) == [(0, 2, 1)]
+
+
+def hits_of(results):
+    columns = (results.hits.user_index, results.hits.rank, results.hits.item_index)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def hits_by_definition(dataset, rows, lists, threshold, k):
+    """Every entry of every list, looked up among what was held out."""
+    relevant = {
+        (int(dataset.user_index[row]), int(dataset.item_index[row]))
+        for row in rows
+        if threshold == "none" or dataset.ratings[row] >= threshold
+    }
+    columns = (lists.user_index, lists.rank, lists.item_index)
+    entries = zip(*(column.tolist() for column in columns), strict=True)
+    return sorted(
+        (user, rank, item) for user, rank, item in entries if (user, item) in relevant and rank <= k
+    )
+
+
+# 400 is longer than any list of 150 items.
+@pytest.mark.parametrize("k", [1, 20, 400])
+@pytest.mark.parametrize("threshold", [4.0, "none"])
+@pytest.mark.parametrize("has_ties", [False, True])
+def test_hits_are_the_relevant_entries_of_the_evaluated_lists(k, threshold, has_ties):
+    dataset = random_dataset(60, 150, 1500)
+    protocol = Protocol(test_fraction=0.2, k=k, relevance_threshold=threshold)
+    split = split_ratings(dataset, protocol)
+    scorer = item_scorer(60, np.arange(150) // 50) if has_ties else vector_scorer(60, 150)
+    rankings = recommend_all(scorer, dataset, split, protocol)
+
+    for part, results in evaluate(scorer, dataset, split, protocol, rankings).user_results.items():
+        expected = hits_by_definition(dataset, split.part(part), rankings.evaluated[part], threshold, k)
+        assert hits_of(results) == expected
+        n_hits = np.array([sum(user == one for one, _, _ in expected) for user in results.user_index])
+        precision = results.rankings["precision"]
+        is_judged = ~np.isnan(precision)
+        assert np.rint(precision[is_judged] * k).tolist() == n_hits[is_judged].tolist()
+        assert not n_hits[~is_judged].any()
 
 
 def test_results_of_users_add_up_to_the_metrics():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from scheduler.page.application import live_link
 from scheduler.page.files.ratings import OwnRating, OwnRatings, Place, place_of
 from scheduler.page.files.similar import Similar, similar_items
-from scheduler.page.lists import lists_of, would_stand
+from scheduler.page.lists import lists_of, marks_of
 from scheduler.page.rendering import render
 from scheduler.page.trial.settings import settings_of
 from scheduler.page.views import user as user_view
@@ -22,7 +23,7 @@ from shared.domain.protocol import Protocol
 from shared.domain.trial import TrialConfig
 from shared.store.page.item import ListedAt
 from shared.store.page.lists import ListedTrial
-from shared.store.page.user import Rated, Recommended, UserRecords, UserResult
+from shared.store.page.user import Hit, Rated, Recommended, UserRecords, UserResult
 from tests.factories import make_config
 from tests.page_samples import HOSTILE_TITLE
 
@@ -55,10 +56,6 @@ def line(trial_id: int, rank: int, item_id: str, score: float = 1.0, title: str 
     return Recommended(trial_id, rank, item_id, title, ("Drama",), 3, score)
 
 
-def rated(item_id: str, prediction: float | None, trial_id: int = 1) -> Rated:
-    return Rated(trial_id, 1, item_id, "", (), 3, 5.0, prediction)
-
-
 # Trial 1 recommends a, b and c, trial 2 recommends c, d and a: a and c are in two lists, b and d in one.
 LISTS = (
     *(line(1, 1, "a", 4.5), line(1, 2, "b", 4.0), line(1, 3, "c", 3.5)),
@@ -74,33 +71,97 @@ def test_agreement_is_in_how_many_of_the_lists_shown_an_item_is() -> None:
     assert [(one.item_id, n) for one, n in agreed] == [("a", 2), ("c", 2)]
 
 
-def test_a_held_out_item_stands_behind_those_with_the_score_of_its_prediction() -> None:
-    # Scores 4.5, 4.0, 3.5: 5.0 is before all, 4.0 behind the second, 3.6 before the third, 3.5 behind all.
-    predictions = [rated("w", 5.0), rated("x", 4.0), rated("y", 3.6), rated("z", 3.5), rated("none", None)]
-    assert would_stand(LISTS[:3], predictions, is_rating=True) == {"w": 1, "x": 3, "y": 3}
-    assert would_stand(LISTS[:3], predictions, is_rating=False) == {}
-    assert would_stand([], predictions, is_rating=True) == {}
+# k = 4: precision 0.5 means two hits; recall 0.4 means that they are two of five.
+RESULT = UserResult(1, "test", 7, 5, 1.0, 0.25, 0.4, 0.5, are_hits_kept=True)
+HELD_OUT = OwnRatings(
+    (
+        *(OwnRating("w", 5.0, "test"), OwnRating("x", 5.0, "training"), OwnRating("y", 4.0, "test")),
+        *(OwnRating("z", 3.0, "test"), OwnRating("v", 5.0, "validation")),
+    ),
+    is_known=True,
+)
 
 
-def test_only_what_was_held_out_is_a_hit_and_a_refit_has_none() -> None:
-    own = OwnRatings((OwnRating("w", 5.0, "test"), OwnRating("x", 5.0, "training")), is_known=True)
-    records = replace(RECORDS, rated=(rated("w", 4.2), rated("x", 4.9), rated("w", 4.2, 2)))
-    first, second = lists_of(records, own)
-    assert [(one.item_id, one.part, one.place) for one in first.hits] == [("w", "test", 2)]
-    assert second.hits == ()
-    refit = replace(records, trials=(replace(TRIAL, is_refit=True),))
-    assert lists_of(refit, own)[0].hits == ()
+def with_results(*results: UserResult, **changes: Any) -> UserRecords:
+    hits = (Hit(1, "test", 2, "w", "W"), Hit(1, "test", 3, "gone", "G"), Hit(2, "test", 4, "w", "W"))
+    return replace(RECORDS, results=results, **{"hits": hits, **changes})
 
 
-def test_hits_of_the_evaluated_list_follow_from_precision_and_recall() -> None:
-    # k = 4: precision 0.5 means two hits; recall 0.4 means that they are two of five.
-    result = UserResult(1, "test", 7, 5, 1.0, 0.25, 0.4, 0.5)
-    nothing = replace(result, split="validation", ndcg=None, recall=None, precision=None)
-    (first, _) = lists_of(replace(RECORDS, results=(nothing, result)), OwnRatings())
-    assert first.found == (
-        "validation: nothing held out is relevant",
-        "test: 2 of 5 held out items found in the first 4, ndcg 0.2500",
+def shown_marks(records: UserRecords, own: OwnRatings = HELD_OUT) -> dict[str, list[str]]:
+    lists = lists_of(records, own)
+    return {
+        one.item_id: [mark.shown for mark in marks_of(one.item_id, one.rating, one.part, lists)]
+        for one in own.ratings
+    }
+
+
+def test_a_hit_has_its_part_and_rank_and_the_rating_where_it_is_known() -> None:
+    first, second = lists_of(with_results(RESULT), HELD_OUT)
+    assert [(one.title, one.part, one.rank, one.rating) for one in first.hits] == [
+        ("W", "test", 2, 5.0),
+        ("G", "test", 3, None),
+    ]
+    assert [one.rank for one in second.hits] == [4]
+    # Where the prepared ratings cannot be read, the database knows those that are highest.
+    records = with_results(RESULT, rated=(Rated(1, 1, "gone", "G", (), 3, 4.5),))
+    assert [one.rating for one in lists_of(records, OwnRatings())[0].hits] == [None, 4.5]
+
+
+def test_what_was_held_out_is_marked_by_the_lists_that_found_it() -> None:
+    results = (RESULT, replace(RESULT, split="validation"), replace(RESULT, trial_id=2))
+    assert shown_marks(with_results(*results)) == {
+        "w": ["2", "4"],
+        # Nobody could have found what is in the training part.
+        "x": [],
+        "y": [NOTHING, NOTHING],
+        # Below the threshold of relevance, 4.
+        "z": ["", ""],
+        # There is no result of the second on validation.
+        "v": [NOTHING, "?"],
+    }
+
+
+def test_a_refit_and_another_split_find_nothing_that_could_be_compared() -> None:
+    refit, other = (
+        replace(OTHER, is_refit=True),
+        replace(OTHER, protocol=Protocol(k=4, split_seed=1).canonical),
     )
+    results = (RESULT, replace(RESULT, trial_id=2))
+    hits = (Hit(1, "test", 2, "w", "W"),)
+    for trial, shown in ((refit, ""), (other, "?"), (replace(OTHER, fingerprint="1" * 32), "?")):
+        marks = shown_marks(with_results(*results, trials=(TRIAL, trial), hits=hits))
+        assert (marks["w"], marks["y"]) == (["2", shown], [NOTHING, shown])
+
+
+def test_which_items_an_older_version_found_is_not_known() -> None:
+    records = with_results(replace(RESULT, are_hits_kept=False), replace(RESULT, trial_id=2), hits=())
+    first, second = lists_of(records, HELD_OUT)
+    assert (first.lacks_hits, second.lacks_hits) == (True, False)
+    # How many is known.
+    assert first.found == second.found
+    assert shown_marks(records)["w"] == ["?", NOTHING]
+
+
+def test_without_the_prepared_ratings_a_hit_tells_the_part_to_the_other_lists() -> None:
+    own = OwnRatings((OwnRating("w", 5.0, None), OwnRating("y", 5.0, None)), is_known=True)
+    records = with_results(RESULT, replace(RESULT, trial_id=2), hits=(Hit(2, "test", 4, "w", "W"),))
+    assert shown_marks(records, own) == {"w": [NOTHING, "4"], "y": []}
+
+
+def test_how_many_were_found_follows_from_precision_and_recall() -> None:
+    nothing = replace(RESULT, split="validation", ndcg=None, recall=None, precision=None, are_hits_kept=False)
+    (first, _) = lists_of(with_results(nothing, RESULT), OwnRatings())
+    assert first.found == (
+        "validation: no item rated 4 or more was held out",
+        "test: 2 of 5 held out items rated 4 or more found in the first 4, ndcg 0.2500",
+    )
+    assert not first.lacks_hits
+
+
+def test_found_items_come_first_in_what_the_user_rated() -> None:
+    own = OwnRatings((OwnRating("x", 5.0, "training"), OwnRating("w", 4.0, "test")), is_known=True)
+    shown = user_view.Shown(with_results(RESULT), own)
+    assert [one.item_id for one in user_view.build(shown)["rated"]] == ["w", "x"]
 
 
 def test_titles_with_markup_are_escaped_and_a_report_leaves_out_views_it_has_not() -> None:

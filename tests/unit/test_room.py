@@ -10,16 +10,16 @@ from shared.errors import SpecError
 
 def test_all_lists_of_a_sweep_are_there_at_once():
     lists = lists_of(10, 1_000, 20, kept=None, n_workers=2)
-    # 10 trials x 1,000 users x (20 rows of 220 bytes and 350 bytes of results).
-    assert (lists.n_rows, lists.n_bytes) == (200_000, 47_500_000)
-    assert str(lists) == "200,000 rows, about 0.048 GB in the database"
+    # 10 trials x 1,000 users x (20 rows of 220 bytes and 500 bytes of results).
+    assert (lists.n_rows, lists.n_bytes) == (200_000, 49_000_000)
+    assert str(lists) == "200,000 rows, about 0.049 GB in the database"
 
 
 def test_where_few_are_kept_as_many_more_are_there_as_task_processes():
     lists = lists_of(10, 1_000, 20, kept=3, n_workers=2)
     # All 10 trials keep their results of users, 5 of them have lists at one time.
-    assert (lists.n_rows, lists.n_at_once, lists.n_bytes) == (200_000, 5, 25_500_000)
-    assert str(lists).endswith("0.025 GB in the database, with those of at most 5 trials at one time")
+    assert (lists.n_rows, lists.n_at_once, lists.n_bytes) == (200_000, 5, 27_000_000)
+    assert str(lists).endswith("0.027 GB in the database, with those of at most 5 trials at one time")
 
 
 def test_a_keep_of_more_than_there_are_trials_is_all():
@@ -27,16 +27,16 @@ def test_a_keep_of_more_than_there_are_trials_is_all():
 
 
 def test_what_does_not_fit_is_one_line_with_rule_value_place_and_remedy(tmp_path):
-    # The shape of ML-32M: 200 trials x 200,948 users x (20 x 220 + 350) bytes = 190.9 GB.
+    # The shape of ML-32M: 200 trials x 200,948 users x (20 x 220 + 500) bytes = 196.9 GB.
     lists = lists_of(200, 200_948, 20, kept=None, n_workers=2)
     with pytest.raises(SpecError) as caught:
         require_room(lists, tmp_path, lambda _folder: 60_000_000_000)
     message = str(caught.value)
-    for words in ("must fit on the disk of the database", "about 191 GB", "60 GB are free", str(tmp_path)):
+    for words in ("must fit on the disk of the database", "about 197 GB", "60 GB are free", str(tmp_path)):
         assert words in message
     assert "[lists] keep = 5" in message
     assert "\n" not in message
-    require_room(lists, tmp_path, lambda _folder: 191_000_000_000)
+    require_room(lists, tmp_path, lambda _folder: 197_000_000_000)
 
 
 def test_of_a_server_elsewhere_nothing_is_known():

@@ -26,13 +26,15 @@ class JudgedLists:
     """What the ranking metrics need to know of the lists of `n_users` users with relevant items.
 
     user_index: (n_users,) int, ascending, who they are
-    user: (n_hits,) int, from 0, of every relevant item in a list      rank: (n_hits,) int, from 1, its place
+    user: (n_hits,) int, from 0, of every relevant item in a list, ascending      rank: (n_hits,) int, from 1,
+    its place, ascending for each user      item_index: (n_hits,) int, which it is
     n_relevant: (n_users,) int, relevant items of each user, in the list or not      k: length of a full list
     """
 
     user_index: npt.NDArray[np.int32]
     user: npt.NDArray[np.int64]
     rank: npt.NDArray[np.int64]
+    item_index: npt.NDArray[np.int32]
     n_relevant: npt.NDArray[np.int64]
     k: int
 
@@ -56,6 +58,7 @@ def judge_lists(
         user_index=users.astype(np.int32),
         user=np.searchsorted(users, lists.user_index[is_hit]),
         rank=lists.rank[is_hit].astype(np.int64),
+        item_index=lists.item_index[is_hit],
         n_relevant=n_relevant.astype(np.int64),
         k=k,
     )

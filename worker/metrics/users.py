@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.datasets.dataset import Dataset
-from shared.domain.results import UserResults
+from shared.domain.results import Hits, UserResults
 from worker.metrics.ranking import JudgedLists
 from worker.ranking.scorers import Float64s
 
@@ -42,4 +42,9 @@ def results_of_users(  # noqa: PLR0917  A part of the split, and what came of it
         squared_error=None if errors is None else total(errors**2),
         absolute_error=None if errors is None else total(np.abs(errors)),
         rankings=rankings,
+        hits=Hits(
+            user_index=judged.user_index[judged.user],
+            rank=judged.rank.astype(np.int32),
+            item_index=judged.item_index,
+        ),
     )

@@ -22,7 +22,7 @@ _RMSE_TOLERANCE = 1e-4
 _METRIC_TOLERANCE = 1e-9
 # Some roundings of float32: the order of a sum in float64 depends on the number of threads.
 _PREDICTION_TOLERANCE = 1e-6
-_USERS = "user_results"
+_USERS, _HITS = "user_results", "hits"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def find_differences(engine: Engine, sweep: Sweep, trial: Trial, dataset: Datase
     version, not_kept = _not_kept(engine, trial, evaluation)
     differences = _metric_differences(engine, trial, evaluation, not_kept)
     kept = {part: of for part, of in evaluation.user_results.items() if (part, _USERS) not in not_kept}
-    differences += user_differences(engine, trial.trial_id, kept, dataset)
+    with_hits = {part for part in kept if (part, _HITS) not in not_kept}
+    differences += user_differences(engine, trial.trial_id, kept, dataset, with_hits)
     rmse = evaluation.metrics.get("validation", {}).get("rmse")
     tolerance = _RMSE_TOLERANCE if architecture.has_epochs else _METRIC_TOLERANCE
     ranked_by = trial.val_rmse
@@ -109,11 +110,17 @@ def _not_kept(engine: Engine, trial: Trial, evaluation: Evaluation) -> tuple[str
         return version, set()
     expected = {(part, name) for part, values in evaluation.metrics.items() for name in values}
     expected |= {(part, _USERS) for part, of in evaluation.user_results.items() if len(of.user_index)}
+    expected |= {
+        (part, _HITS)
+        for part, of in evaluation.user_results.items()
+        if (part, _USERS) in kept and not np.isnan(of.rankings["ndcg"]).all()
+    }
     return version, expected - kept
 
 
 def _in_words(version: str, not_kept: set[tuple[str, str]], *, has_lists: bool) -> str | None:
-    names = sorted({"results of users" if name == _USERS else name for _, name in not_kept})
+    words = {_USERS: "results of users", _HITS: "which held out items lists found"}
+    names = sorted({words.get(name, name) for _, name in not_kept})
     reasons = [f"version {version} did not store {', '.join(names)}"] if names else []
     if not has_lists:
         reasons.append("its lists were removed, as [lists] keep keeps those of better trials")

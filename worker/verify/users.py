@@ -1,6 +1,6 @@
 """Stored results of users beside those that the saved model gives."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -8,16 +8,23 @@ from sqlalchemy import Engine
 
 from shared import store
 from shared.datasets import Dataset
-from shared.store import StoredUserResults, UserResults
+from shared.store import Hits, StoredUserResults, UserResults
 
 # Some roundings of float32, as for predictions: the order of a sum depends on the number of threads.
 _ERROR_TOLERANCE = 1e-6
 
 
 def user_differences(
-    engine: Engine, trial_id: int, recomputed: Mapping[str, UserResults], dataset: Dataset
+    engine: Engine,
+    trial_id: int,
+    recomputed: Mapping[str, UserResults],
+    dataset: Dataset,
+    with_hits: Collection[str],
 ) -> list[str]:
-    """What differs between the stored and the recomputed results of users, in words."""
+    """What differs between the stored and the recomputed results of users, in words.
+
+    `with_hits`: the parts of the split whose hits are stored.
+    """
     differences = []
     for part, expected in recomputed.items():
         stored = store.stored_user_results(engine, trial_id, part)
@@ -33,7 +40,16 @@ def user_differences(
         ]
         if wrong:
             differences.append(f"stored results of users on {part} differ in {', '.join(wrong)}")
+        if part in with_hits and not _are_same_hits(
+            store.stored_hits(engine, trial_id, part, dataset), expected.hits
+        ):
+            differences.append(f"stored hits of users on {part} differ from the model's")
     return differences
+
+
+def _are_same_hits(stored: Hits, expected: Hits) -> bool:
+    names = ("user_index", "rank", "item_index")
+    return all(np.array_equal(getattr(stored, name), getattr(expected, name)) for name in names)
 
 
 def _places(stored: StoredUserResults, dataset: Dataset) -> npt.NDArray[np.int64]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from scheduler.page.files.ratings import OwnRatings, place_of, ratings_of
-from scheduler.page.lists import AgreedLine, TrialList, lists_of
+from scheduler.page.lists import HELD_OUT, AgreedLine, Mark, TrialList, lists_of, marks_of
 from scheduler.page.view import View
 from shared.domain.protocol import parse_protocol
 from shared.store.page.user import ItemName, UserRecords, read_item_names, read_user
@@ -18,14 +18,19 @@ _MOST_RATED = 200
 
 @dataclass(frozen=True)
 class RatedLine:
-    """An item that the user rated, and where it would stand in the list of each trial, by its trial id."""
+    """An item that the user rated; `marks`: which of the lists shown found it, none where none could have."""
 
     item_id: str
     title: str
     genres: tuple[str, ...]
     rating: float
     part: str | None
-    places: Mapping[int, int]
+    marks: tuple[Mark, ...]
+
+    @property
+    def n_found(self) -> int:
+        """How many of the lists found it."""
+        return sum(one.rank is not None for one in self.marks)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ def build(shown: Shown) -> dict[str, Any]:
         "is_known": bool(records.lists or records.rated or records.results or shown.own.is_known),
         "rated": rated[:_MOST_RATED],
         "n_rated": len(rated),
-        "n_held_out": sum(one.part in ("validation", "test") for one in rated),
+        "n_held_out": sum(one.part in HELD_OUT for one in rated),
+        "has_marks": any(one.marks for one in rated),
         "has_parts": any(one.part for one in rated),
         "problem": shown.own.problem,
         "is_whole": shown.own.is_known,
@@ -75,19 +81,17 @@ def agreed_of(lists: tuple[TrialList, ...]) -> list[tuple[AgreedLine, int]]:
 
 
 def rated_lines(shown: Shown, lists: tuple[TrialList, ...]) -> list[RatedLine]:
-    """All that the user rated, the highest rating first, where the prepared data can be read.
+    """All that the user rated, where the prepared data can be read: what most lists found, then the highest.
 
     Else the items that they rated highest, which the database has, without the part of each.
     """
-    places = {one.trial.trial_id: one.would_stand for one in lists}
 
     def line(item_id: str, title: str, genres: tuple[str, ...], rating: float, part: str | None) -> RatedLine:
-        of_item = {trial_id: by_item[item_id] for trial_id, by_item in places.items() if item_id in by_item}
-        return RatedLine(item_id, title, genres, rating, part, of_item)
+        return RatedLine(item_id, title, genres, rating, part, marks_of(item_id, rating, part, lists))
 
     if shown.own.is_known:
         names = shown.names or {}
-        return [
+        rated = [
             line(
                 one.item_id,
                 names[one.item_id].title if one.item_id in names else "",
@@ -97,8 +101,10 @@ def rated_lines(shown: Shown, lists: tuple[TrialList, ...]) -> list[RatedLine]:
             )
             for one in shown.own.ratings
         ]
-    known = {one.item_id: one for one in shown.records.rated}
-    return [line(one.item_id, one.title, tuple(one.genres), one.rating, None) for one in known.values()]
+    else:
+        known = {one.item_id: one for one in shown.records.rated}
+        rated = [line(one.item_id, one.title, tuple(one.genres), one.rating, None) for one in known.values()]
+    return sorted(rated, key=lambda one: -one.n_found)
 
 
 def _read(engine: Engine, parameters: Mapping[str, Any]) -> Shown:

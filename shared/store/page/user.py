@@ -24,7 +24,7 @@ class Recommended:
 
 @dataclass(frozen=True)
 class Rated:
-    """An item that the user rated highest, with the prediction of one trial, None where it makes none."""
+    """An item that the user rated highest."""
 
     trial_id: int
     rank: int
@@ -33,12 +33,14 @@ class Rated:
     genres: Sequence[str]
     n_ratings: int
     rating: float
-    prediction: float | None
 
 
 @dataclass(frozen=True)
 class UserResult:
-    """How one trial did for the user on one part of the split; None where nothing of it is relevant."""
+    """How one trial did for the user on one part of the split; None where nothing of it is relevant.
+
+    `are_hits_kept`: whether it is stored which items the list found; older versions kept how many.
+    """
 
     trial_id: int
     split: str
@@ -48,6 +50,18 @@ class UserResult:
     ndcg: float | None
     recall: float | None
     precision: float | None
+    are_hits_kept: bool
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A relevant held out item that the evaluated list of one trial has."""
+
+    trial_id: int
+    split: str
+    rank: int
+    item_id: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,7 @@ class UserRecords:
     lists: tuple[Recommended, ...] = ()
     rated: tuple[Rated, ...] = ()
     results: tuple[UserResult, ...] = ()
+    hits: tuple[Hit, ...] = ()
     examples: tuple[str, ...] = ()
 
 
@@ -83,16 +98,19 @@ def read_user(
         lists: tuple[Recommended, ...] = ()
         rated: tuple[Rated, ...] = ()
         results: tuple[UserResult, ...] = ()
+        hits: tuple[Hit, ...] = ()
         if user_id is not None:
             lists = tuple(Recommended(**row._mapping) for row in database.rows("user", "lists", **key))
             rated = tuple(Rated(**row._mapping) for row in database.rows("user", "rated", **key))
             results = tuple(UserResult(**row._mapping) for row in database.rows("user", "results", **key))
+            hits = tuple(Hit(**row._mapping) for row in database.rows("user", "hits", **key))
         return UserRecords(
             user_id=user_id,
             trials=chosen,
             lists=lists,
             rated=rated,
             results=results,
+            hits=hits,
             examples=() if lists else tuple(row.user_id for row in database.rows("user", "examples", **key)),
         )
 
