@@ -1,5 +1,6 @@
 """The live page: an ASGI application that reads the database and changes nothing."""
 
+import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -35,7 +36,8 @@ def create_application(
     """
     load_templates()
     load_statements()
-    load_grammar()
+    # Beside, so that it listens at once.
+    threading.Thread(target=load_grammar, daemon=True).start()
     rendered = RenderedViews(lambda: database_state(engine))
 
     def routes_of(view: View) -> list[Route]:

@@ -6,6 +6,7 @@ follow the reader. Specifications have no data in them: they are made once, sinc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def colour_by(column: str, colours: Mapping[str, str], present: Sequence[str]) -
     return altair.Color(f"{column}:N", scale=scale, legend=legend)
 
 
+@cache
 def load_grammar() -> None:
-    """Load what makes specifications, with its schema: a service does so before anybody waits for a view."""
+    """Load what makes specifications, with its schema, so that nobody waits for it at a first look."""
     import altair  # noqa: PLC0415  Slow to load, and the commands do not need it.
 
     finished(
