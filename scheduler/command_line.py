@@ -13,7 +13,7 @@ _MODULES = {
     "leaderboard": "results",
     "compare": "comparison",
     "recommend": "results",
-    "report": "page",
+    "report": "report",
     "queries": "questions",
     "query": "questions",
     "verify": "verification",
