@@ -1,31 +1,53 @@
 """The commands of the scheduler as one: `recsweep COMMAND`."""
 
+from importlib import import_module
+
 import click
 
-from scheduler.commands.access import analyst, psql
-from scheduler.commands.comparison import compare_trials
-from scheduler.commands.data import data
-from scheduler.commands.forgetting import forget
-from scheduler.commands.housekeeping import clean, prune
-from scheduler.commands.page import dashboard, report
-from scheduler.commands.promotion import promote
-from scheduler.commands.questions import queries, query
-from scheduler.commands.refresh import refresh
-from scheduler.commands.results import leaderboard, recommend
-from scheduler.commands.services import down, flower, logs, status, watch
-from scheduler.commands.serving import rollback
-from scheduler.commands.sweeps import cancel, sweep
-from scheduler.commands.verification import verify
+# A command imports what it needs when it is asked for: all of them together take a second to load.
+_MODULES = {
+    "data": "data",
+    "sweep": "sweeps",
+    "status": "services",
+    "cancel": "sweeps",
+    "leaderboard": "results",
+    "compare": "comparison",
+    "recommend": "results",
+    "report": "report",
+    "queries": "questions",
+    "query": "questions",
+    "verify": "verification",
+    "promote": "promotion",
+    "refresh": "refresh",
+    "rollback": "serving",
+    "forget": "forgetting",
+    "prune": "housekeeping",
+    "analyst": "access",
+    "psql": "access",
+    "flower": "services",
+    "dashboard": "page",
+    "logs": "services",
+    "watch": "watching",
+    "down": "services",
+    "clean": "housekeeping",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Knows its commands by name, and loads the one that is asked for."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return sorted(_MODULES)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _MODULES:
+            return None
+        module = import_module(f"scheduler.commands.{_MODULES[name]}")
+        return next(
+            one for one in vars(module).values() if isinstance(one, click.Command) and one.name == name
+        )
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def recsweep() -> None:
     """Train many recommender architectures in parallel and query their recommendations with SQL."""
-
-
-for command in (
-    *(data, sweep, status, cancel, leaderboard, compare_trials, recommend, report),
-    *(queries, query, verify, promote, refresh, rollback, forget, prune, analyst),
-    *(psql, flower, dashboard, logs, watch, down, clean),
-):
-    recsweep.add_command(command)

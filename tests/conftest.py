@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import shutil
 import signal
 import tempfile
@@ -29,6 +30,8 @@ _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    # Containers often have it: each of hundreds of commands would compile the project anew, half a second.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Whoever runs the tests in the background ignores Ctrl-C, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

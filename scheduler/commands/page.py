@@ -1,49 +1,22 @@
-"""Commands that show the page: where it is served, and a report of a sweep in one file."""
+"""The command of the page: where it is served, and what serves it."""
 
 import logging
 import socket
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from scheduler.commands.connection import SWEEP_OPTION, open_store, require_sweep
+from scheduler.commands.connection import open_store
 from scheduler.machine import ensure_services
 from scheduler.machine.patience import ask_until
-from scheduler.report_file import write_report
-from scheduler.verdicts.writing import ensure_verdicts
 from shared.console import console
-from shared.datasets import canonical_id
 from shared.errors import ServiceError, SpecError, StoreError, StoreUnavailable
 from shared.settings import Settings, load_settings
 from shared.store.access import ensure_page_reader
 from shared.store.database import create_engine
-from shared.store.page.report import plan_report
 
 # A service that was started a moment ago listens within seconds.
 _START_SECONDS = 20.0
-
-
-@click.command()
-@SWEEP_OPTION
-@click.option("--users", envvar="USERS", default=None, help="Ids of users to show, such as 1,2; default ten.")
-@click.option("--stdout", "to_stdout", is_flag=True, help="Its name, then its text; no file.")
-def report(sweep_name: str | None, users: str | None, to_stdout: bool) -> None:
-    """Write the page of the latest sweep into one HTML file, and print its path."""
-    from scheduler.page.report import report_name, report_of  # noqa: PLC0415  Slow to load.
-
-    user_ids = None if users is None else _parse_users(users)
-    engine, _ = open_store()
-    sweep = require_sweep(engine, sweep_name)
-    ensure_verdicts(engine, sweep)
-    plan = plan_report(engine, sweep.sweep_id, sweep.dataset_name, user_ids)
-    name, text = report_name(sweep.name), report_of(engine, plan)
-    if to_stdout:
-        sys.stdout.write(f"{name}\n{text}")
-        return
-    write_report(Path(name), text)
-    console.print(str(Path(name).absolute()))
 
 
 @click.command()
@@ -124,10 +97,3 @@ def _reader_url(settings: Settings) -> str:
         ) from error
     finally:
         engine.dispose()
-
-
-def _parse_users(users: str) -> list[str]:
-    ids = [canonical_id(one) for one in users.split(",") if one.strip()]
-    if not ids:
-        raise SpecError(f"USERS must be ids of users, separated by commas, such as 1,2; got {users!r}")
-    return ids

@@ -1,34 +1,21 @@
 """Commands about the services of this machine."""
 
-import logging
-import signal
-import threading
 from datetime import timedelta
-from functools import partial
 
 import click
 
 from scheduler.commands.connection import open_store
-from scheduler.kept_lists import remove_surplus_lists
 from scheduler.machine import (
-    ensure_services,
     services_status,
     stop_services,
     tail_logs,
 )
-from scheduler.monitoring import serve_metrics
-from scheduler.rounds import Rounds
-from scheduler.sweep.growth import Grower
-from scheduler.verdicts.writing import judge_ended
-from scheduler.watcher import Watcher
 from shared import store
 from shared.artifacts import read_artifact
 from shared.console import console, describe_data, new_table
 from shared.errors import ServiceError, SpecError
 from shared.queue import find_workers
 from shared.settings import load_settings
-from shared.stop_signal import StopSignal
-from shared.store.database import create_engine
 
 
 @click.command()
@@ -110,30 +97,6 @@ def logs(label: str | None) -> None:
             console.print_lines(read_artifact(url).decode(errors="replace"))
         except FileNotFoundError:
             console.print(f"no log {url}: it was never written or is gone")
-
-
-@click.command()
-@click.option("--upgrade-schema", is_flag=True, help="First bring the tables to the version of this code.")
-def watch(upgrade_schema: bool) -> None:
-    """Bring back lost trials until stopped (a service; `make sweep` starts it)."""
-    settings = load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if upgrade_schema:
-        ensure_services(settings, n_workers=0)
-    engine, endpoints = open_store(settings)
-    stopped = StopSignal()
-    stopped.listen(signal.SIGTERM, signal.SIGINT)
-    if settings.metrics_port is not None:
-        serve_metrics(engine, endpoints.broker_url, settings.metrics_address, settings.metrics_port)
-    # Beside the watcher and on connections of their own: they may take longer than a look.
-    beside = create_engine(endpoints.database_url)
-    judging = Rounds("judging", partial(judge_ended, beside, stopped), stopped)
-    threading.Thread(target=judging.run, name="judge", daemon=True).start()
-    removing = Rounds("removing lists", partial(remove_surplus_lists, beside), stopped)
-    threading.Thread(target=removing.run, name="lists", daemon=True).start()
-    grower = Grower(create_engine(endpoints.database_url), endpoints.broker_url, stopped)
-    threading.Thread(target=grower.run, name="growth", daemon=True).start()
-    Watcher(engine, endpoints.broker_url, stopped).run()
 
 
 @click.command()

@@ -6,27 +6,19 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import psycopg2
 import pytest
 
+from scheduler.machine import find_endpoints
 from scheduler.stack.env_file import read_env_file
 from shared.cores import count_cores
-from tests.real_data import data_dir_with
+from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-_MERGES = ("concatenate", "multiply", "average", "dot")
-LABELS = [f"{merge}_8_4_1_epochs2" for merge in _MERGES]
-_SWEEP = """
-[grid]
-merge = {merges}
-embedding_size = [8]
-dense_layers = [[4, 1]]
-[training]
-max_epochs = {max_epochs}
-[protocol]
-embedding_rows = "max_id"
-"""
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 # What decides where recsweep looks; a test must not inherit it from the person who runs it.
@@ -80,25 +72,6 @@ def make(make_environment: dict[str, str]) -> Iterator[Make]:
     run("clean", "YES=1")
 
 
-@pytest.fixture(scope="session")
-def two_sweeps(make: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Output by name of `earlier`, a sweep of one small model, and `real`, one of LABELS, on the same data.
-
-    MovieLens 1M where DATA_DIR holds it, else the sample.
-    """
-    folder = tmp_path_factory.mktemp("sweeps")
-    (folder / "earlier.toml").write_text(_SWEEP.format(merges=["average"], max_epochs=1))
-    (folder / "real.toml").write_text(_SWEEP.format(merges=list(_MERGES), max_epochs=2))
-    data_dir = data_dir_with("ml-1m")
-    data = ("DATASET=ml-1m", f"DATA_DIR={data_dir}") if data_dir else ("DATASET=sample",)
-    outputs = {}
-    for name in ("earlier", "real"):
-        result = make("sweep", f"SWEEP={folder / name}.toml", *data)
-        assert result.returncode == 0, result.stdout + result.stderr
-        outputs[name] = result.stdout
-    return outputs
-
-
 def ask_all(make: Make, commands: Sequence[Sequence[str]]) -> list[subprocess.CompletedProcess[str]]:
     """The answers to commands that change nothing, several asked at once: each takes a second to load."""
     with ThreadPoolExecutor(count_cores()) as pool:
@@ -106,12 +79,24 @@ def ask_all(make: Make, commands: Sequence[Sequence[str]]) -> list[subprocess.Co
 
 
 @pytest.fixture
-def select(make: Make) -> Callable[[str], list[dict[str, str]]]:
-    """Rows of one SQL statement, by `make psql`."""
+def embedded_database(make: Make, make_environment: dict[str, str]) -> str:
+    """URL of the database that `make` started."""
+    own = {"_env_file": None, "database_url": None, "broker_url": None}
+    return find_endpoints(Settings(state_dir=Path(make_environment["STATE_DIR"]), **own)).database_url
 
-    def run(statement: str) -> list[dict[str, str]]:
-        result = make("psql", f"C=copy ({statement}) to stdout with csv header")
-        assert result.returncode == 0, result.stderr
-        return list(csv.DictReader(io.StringIO(result.stdout)))
 
-    return run
+@pytest.fixture
+def select(embedded_database: str) -> Callable[[str], list[dict[str, str]]]:
+    """Rows of one SQL statement, as text."""
+    return partial(select_text, embedded_database)
+
+
+def select_text(database_url: str, statement: str) -> list[dict[str, str]]:
+    """Past `make psql`, which gives the same and takes seconds to load."""
+    text = io.StringIO()
+    with (
+        closing(psycopg2.connect(database_url.replace("+psycopg2", ""))) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.copy_expert(f"copy ({statement}) to stdout with csv header", text)
+    return list(csv.DictReader(io.StringIO(text.getvalue())))

@@ -49,12 +49,17 @@ def swept(make: Make, sweep_file: Path, data_dir: Path) -> str:
     return result.stdout
 
 
+# All others are shown in the same way: tests/integration/test_queries.py shows every one.
+QUERIES_WITH_TITLES = [
+    path.stem for path in sorted((ROOT / "sql" / "queries").glob("*.sql")) if "title" in path.read_text()
+]
 QUESTIONS = [
     ["status"],
     ["leaderboard"],
     ["recommend", "USER=2"],
     ["queries"],
-    *(["query", f"Q={path.stem}"] for path in sorted((ROOT / "sql" / "queries").glob("*.sql"))),
+    *(["query", f"Q={name}"] for name in ("lineage", "origin_of_trial", "verdicts")),
+    *(["query", f"Q={name}"] for name in QUERIES_WITH_TITLES),
     ["logs"],
     ["logs", f"TRIAL={LABEL}"],
     ["flower"],

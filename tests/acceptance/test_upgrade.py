@@ -6,6 +6,7 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import sqlalchemy
 from scheduler.machine import psql_command
 from shared.settings import Settings
 from shared.store.database import create_engine
+from tests.acceptance.conftest import select_text
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "version_0_1"
 PLACEHOLDER = "file:///ARTIFACTS"
@@ -65,13 +67,8 @@ def run(make, upgraded_database, artifacts, redis_server, tmp_path_factory) -> I
 
 
 @pytest.fixture
-def rows(run) -> Callable[[str], list[dict[str, str]]]:
-    def select(statement: str) -> list[dict[str, str]]:
-        result = run("psql", f"C=copy ({statement}) to stdout with csv header")
-        assert result.returncode == 0, result.stderr
-        return list(csv.DictReader(io.StringIO(result.stdout)))
-
-    return select
+def rows(run, upgraded_database) -> Callable[[str], list[dict[str, str]]]:
+    return partial(select_text, upgraded_database)
 
 
 def before(name: str, artifacts: Path) -> list[dict[str, str]]:

@@ -166,7 +166,7 @@ def main() -> None:
     )
     columns = ("tabs", "trials, s", "news", "page, CPU s", "its Postgres, CPU s", "part of the cores")
     with installed_copy() as copy:
-        print_table(columns, rows(copy, "quick" if quick else "reference", 1 if quick else 3))
+        print_table(columns, rows(copy, "quick" if quick else "reference", 1 if quick else 2))
 
 
 if __name__ == "__main__":

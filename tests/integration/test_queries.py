@@ -4,8 +4,10 @@ import re
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Engine
 
+from scheduler.commands import questions
 from shared.domain.families.ease import Ease
 from shared.domain.families.user_item_bias import UserItemBias
 from shared.domain.protocol import Protocol
@@ -56,9 +58,11 @@ def answers(engine: Engine, name: str, **parameters: str | int) -> list[dict[str
 
 
 @pytest.mark.parametrize("name", [query.name for query in list_queries()])
-def test_every_query_runs_with_its_defaults(engine, sweep, name):
-    columns, _ = run_query(engine, name)
-    assert columns
+def test_every_query_is_shown_with_its_defaults(engine, sweep, name, monkeypatch):
+    monkeypatch.setattr(questions, "open_store", lambda: (engine, None))
+    shown = CliRunner().invoke(questions.query, ["--name", name], catch_exceptions=False)
+    assert shown.exit_code == 0
+    assert f"{len(run_query(engine, name)[1])} rows\n" in shown.output
 
 
 @pytest.mark.parametrize("name", [query.name for query in list_queries()])
