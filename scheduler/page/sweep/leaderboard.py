@@ -1,9 +1,9 @@
 """The leaderboard as a table: columns that sort, intervals as lines, and what to say of each trial."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from statistics import median_high
 
 from scheduler.page.words import NOTHING, count, duration, number, size
 from scheduler.verdicts.words import format_interval
@@ -169,12 +169,12 @@ class _Scale:
     """
 
     def __init__(self, trials: Sequence[SweepTrial]) -> None:
-        ends = sorted(
+        ends = [
             max(abs(one.lower), abs(one.upper))
             for one in trials
             if one.difference is not None and one.lower is not None and one.upper is not None
-        )
-        self._reach = ends[math.ceil(0.5 * (len(ends) - 1))] * 1.1 if ends else 1.0
+        ]
+        self._reach = median_high(ends) * 1.1 if ends else 1.0
         has_below = any((one.lower or 0) < 0 for one in trials)
         has_above = any((one.upper or 0) > 0 for one in trials)
         self._low = -self._reach if has_below else 0.0
